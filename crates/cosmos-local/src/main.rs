@@ -1,0 +1,4 @@
+//! The `cosmos-local` binary.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,4 @@
+//! The `cosmos-es` binary.
+#![forbid(unsafe_code)]
+
+fn main() {}

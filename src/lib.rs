@@ -1,0 +1,2 @@
+//! An event store on Azure Cosmos DB for NoSQL.
+#![forbid(unsafe_code)]
