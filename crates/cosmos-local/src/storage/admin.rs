@@ -81,7 +81,8 @@ impl Engine {
                 let catalog = shared.catalog();
                 let database = catalog.databases.get(&id).cloned().ok_or(StorageError::NotFound)?;
                 let owned = catalog.containers.iter().filter(|((owner, _), _)| *owner == id);
-                let containers: Vec<_> = owned.map(|(_, container)| Arc::clone(container)).collect();
+                let containers: Vec<_> =
+                    owned.map(|(_, container)| Arc::clone(container)).collect();
                 (database, containers)
             };
             let offers = offers_of(&shared.catalog(), |offer| offer.database == database.number);
@@ -131,12 +132,13 @@ impl Engine {
         database: &str,
         definition: ContainerDefinition,
     ) -> Result<Arc<Container>, StorageError> {
-        let container =
-            self.container(database, &definition.id).ok_or(StorageError::NotFound)?;
+        let container = self.container(database, &definition.id).ok_or(StorageError::NotFound)?;
         self.exclusive(move |writer| {
             let before = container.described();
             if before.definition.partition_key_path != definition.partition_key_path {
-                return Err(StorageError::Invalid("the partition key cannot be changed".to_owned()));
+                return Err(StorageError::Invalid(
+                    "the partition key cannot be changed".to_owned(),
+                ));
             }
             if before.definition.unique_keys != definition.unique_keys {
                 return Err(StorageError::Invalid("the unique keys cannot be changed".to_owned()));

@@ -355,12 +355,8 @@ impl<'txn> Staging<'txn> {
     }
 
     fn delete(draft: &mut Draft, scope: &Scope, old: &Item) -> Result<(), StorageError> {
-        let header = RowHeader {
-            ts: scope.now,
-            ttl: 0,
-            previous: Some(old.pointer()),
-            ..*old.header()
-        };
+        let header =
+            RowHeader { ts: scope.now, ttl: 0, previous: Some(old.pointer()), ..*old.header() };
         let row = encode_row(&header, old.key_bytes(), old.id(), None);
         let pointer = draft.place(Bytes::from(row))?;
         draft.changes.extend(removals(&scope.definition, old)?);

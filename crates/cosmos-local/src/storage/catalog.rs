@@ -127,11 +127,7 @@ impl StoredContainer {
         }
     }
 
-    pub(super) fn load(
-        self,
-        catalog: &Catalog,
-        host: &Host,
-    ) -> Result<Container, StorageError> {
+    pub(super) fn load(self, catalog: &Catalog, host: &Host) -> Result<Container, StorageError> {
         let corrupt = |reason: String| {
             StorageError::Corrupt(format!("the definition of container {}: {reason}", self.number))
         };

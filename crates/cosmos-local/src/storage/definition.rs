@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::encoding::encode_value;
 use super::indexing::IndexingPolicy;
 use super::item::Terms;
-use super::encoding::encode_value;
 use crate::key::parse_path;
 
 /// Longest id of a database or container, in characters.
@@ -183,7 +183,9 @@ fn unique_key(key: &Value) -> Result<Vec<Vec<String>>, DefinitionError> {
 /// Fills in what the service shows when the caller left it out.
 fn with_defaults(given: &Map<String, Value>) -> Map<String, Value> {
     let mut map = given.clone();
-    for name in ["_rid", "_self", "_etag", "_ts", "_docs", "_sprocs", "_triggers", "_udfs", "_conflicts"] {
+    for name in
+        ["_rid", "_self", "_etag", "_ts", "_docs", "_sprocs", "_triggers", "_udfs", "_conflicts"]
+    {
         map.shift_remove(name);
     }
     let policy = map.entry("indexingPolicy").or_insert_with(|| json!({}));

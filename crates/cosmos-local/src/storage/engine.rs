@@ -1,6 +1,7 @@
 //! The engine: opens a data folder and finds what is in it. What changes the catalog is in [`super::admin`].
 
-use std::path::PathBuf;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
 
@@ -77,6 +78,18 @@ impl Shared {
     }
 }
 
+impl Drop for Shared {
+    /// An engine that was not closed leaves the file as a crash would. Waits for the commit in progress, so
+    /// that the folder can be opened again at once.
+    fn drop(&mut self) {
+        self.host.writer.stop();
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the writer panicked");
+        }
+    }
+}
+
 impl Engine {
     /// Opens or makes a data folder.
     ///
@@ -85,7 +98,8 @@ impl Engine {
     pub(crate) fn open(options: &EngineOptions) -> Result<Self, OpenError> {
         let (handle, queue) = writer::pair();
         let clock = Clock::default();
-        let host = |file| Host { file: Arc::new(file), writer: handle.clone(), clock: clock.clone() };
+        let host =
+            |file| Host { file: Arc::new(file), writer: handle.clone(), clock: clock.clone() };
         let (host, loaded, sync) = match &options.folder {
             None => {
                 let host = host(in_memory(options.cache_bytes)?);
@@ -97,10 +111,13 @@ impl Engine {
                     Durability::Durable => Sync::Always,
                     Durability::Relaxed => Sync::Relaxed,
                 };
-                let (file, admission) = folder::open(folder, options.cache_bytes)?;
+                let (file, admission) =
+                    guarded(folder, || folder::open(folder, options.cache_bytes))?;
                 let host = host(file);
-                let loaded = if admission.is_new() { make(&host) } else { load(&host) };
-                let loaded = loaded.map_err(|error| admission.refuse(&error))?;
+                let loaded = guarded(folder, || {
+                    let loaded = if admission.is_new() { make(&host) } else { load(&host) };
+                    loaded.map_err(|error| admission.refuse(&error))
+                })?;
                 admission.admit()?;
                 (host, loaded, sync)
             }
@@ -175,12 +192,21 @@ struct Loaded {
     progress: Vec<(Arc<Container>, Progress)>,
 }
 
+/// The storage library may panic on pages that are not what it wrote; to the caller that is damage.
+fn guarded<T>(folder: &Path, open: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    // What `open` leaves half done is dropped here and never looked at again.
+    catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| {
+        let reason = "its pages are not what was written".to_owned();
+        Err(OpenError::Damaged { folder: folder.to_owned(), reason })
+    })
+}
+
 fn in_memory(cache_bytes: usize) -> Result<redb::Database, OpenError> {
     let mut builder = redb::Database::builder();
     builder.set_cache_size(cache_bytes);
-    builder.create_with_backend(redb::backends::InMemoryBackend::new()).map_err(|error| {
-        memory_error(&StorageError::Unavailable(error.to_string()))
-    })
+    builder
+        .create_with_backend(redb::backends::InMemoryBackend::new())
+        .map_err(|error| memory_error(&StorageError::Unavailable(error.to_string())))
 }
 
 fn memory_error(error: &StorageError) -> OpenError {

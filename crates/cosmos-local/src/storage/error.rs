@@ -25,7 +25,9 @@ pub(crate) enum OpenError {
         supported: u64,
     },
     /// The folder is ours, and its content is damaged.
-    #[error("{folder} is damaged ({reason}); it was left as it is: restore it from a copy or choose another folder")]
+    #[error(
+        "{folder} is damaged ({reason}); it was left as it is: restore it from a copy or choose another folder"
+    )]
     Damaged {
         /// The folder that was refused.
         folder: PathBuf,

@@ -5,7 +5,7 @@ use std::iter::Peekable;
 use bytes::Bytes;
 
 use super::container::{BytesLog, Container, Numbers, Snapshot};
-use super::encoding::{Pointer, key_prefix, after_prefix};
+use super::encoding::{Pointer, after_prefix, key_prefix};
 use super::error::StorageError;
 use super::item::Item;
 use super::memory::{Dead, KeyRange, Run};
@@ -109,7 +109,14 @@ impl Container {
                         }
                     }
                 }
-                _ => read_logs(&snapshot, self.numbers(), partition, (after, lsn), &filter, &mut page)?,
+                _ => read_logs(
+                    &snapshot,
+                    self.numbers(),
+                    partition,
+                    (after, lsn),
+                    &filter,
+                    &mut page,
+                )?,
             }
         }
         Ok(page.finish(partition.id, lsn))
@@ -125,7 +132,8 @@ impl Container {
         let (memory, snapshot): (Run, Snapshot<'_>) =
             self.snapshot(|view| view.range(&bounds, false, usize::MAX))?;
         let run = memory.over(snapshot.range(&bounds, false, usize::MAX)?, false);
-        let mut pointers: Vec<_> = run.changes.into_iter().filter_map(|(_, pointer)| pointer).collect();
+        let mut pointers: Vec<_> =
+            run.changes.into_iter().filter_map(|(_, pointer)| pointer).collect();
         pointers.retain(|pointer| pointer.lsn > after && pointer.lsn <= lsn);
         pointers.sort_unstable_by_key(|pointer| (pointer.lsn, pointer.log, pointer.place));
         let mut items = Vec::with_capacity(pointers.len());
@@ -228,7 +236,8 @@ fn range_of(
     after: u64,
     lsn: u64,
 ) -> Result<redb::Range<'static, &'static [u8], &'static [u8]>, StorageError> {
-    let (first, last) = (Pointer::first_after(log, after).encode(), Pointer::last_of(log, lsn).encode());
+    let (first, last) =
+        (Pointer::first_after(log, after).encode(), Pointer::last_of(log, lsn).encode());
     Ok(table.range::<&[u8]>(first.as_slice()..=last.as_slice())?)
 }
 

@@ -105,7 +105,9 @@ impl Flush {
                 let lower = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
                 let mut last = None;
                 let mut written = 0;
-                for (key, pointer) in self.layer.entries.range::<Vec<u8>, _>((lower, Bound::Unbounded)) {
+                for (key, pointer) in
+                    self.layer.entries.range::<Vec<u8>, _>((lower, Bound::Unbounded))
+                {
                     if written == budget {
                         break;
                     }

@@ -150,7 +150,11 @@ fn check_ttl(map: &Map<String, Value>) -> Result<i32, PrepareError> {
     }
 }
 
-#[allow(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the range is checked first")]
+#[allow(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "the range is checked first"
+)]
 fn whole_seconds(value: &Value) -> Option<i64> {
     let seconds = value.as_f64()?;
     (seconds.fract() == 0.0 && seconds.abs() <= f64::from(i32::MAX)).then_some(seconds as i64)
@@ -267,7 +271,10 @@ impl Item {
 
     /// The item's id.
     pub(crate) fn id(&self) -> &str {
-        self.row.get(self.id.clone()).and_then(|id| std::str::from_utf8(id).ok()).unwrap_or_default()
+        self.row
+            .get(self.id.clone())
+            .and_then(|id| std::str::from_utf8(id).ok())
+            .unwrap_or_default()
     }
 
     /// Hash of the partition key.

@@ -58,7 +58,12 @@ impl View {
     }
 
     /// Makes committed changes visible.
-    pub(crate) fn publish(&mut self, changes: Entries, dead: &[Pointer], lsns: &BTreeMap<u32, u64>) {
+    pub(crate) fn publish(
+        &mut self,
+        changes: Entries,
+        dead: &[Pointer],
+        lsns: &BTreeMap<u32, u64>,
+    ) {
         if self.active.entries.is_empty() {
             self.active.entries = changes;
         } else {
@@ -101,9 +106,10 @@ impl KeyRange {
         let (lower, upper) = (as_slice(&self.lower), as_slice(&self.upper));
         let empty = match (lower, upper) {
             (Bound::Included(lower), Bound::Included(upper)) => lower > upper,
-            (Bound::Included(lower) | Bound::Excluded(lower), Bound::Included(upper) | Bound::Excluded(upper)) => {
-                lower >= upper
-            }
+            (
+                Bound::Included(lower) | Bound::Excluded(lower),
+                Bound::Included(upper) | Bound::Excluded(upper),
+            ) => lower >= upper,
             _ => false,
         };
         (!empty).then_some((lower, upper))
@@ -187,8 +193,10 @@ mod tests {
     #[test]
     fn the_upper_run_wins_in_both_directions() {
         let upper = [change("b", 0), change("d", 9)];
-        let lower = [change("a", 1), change("b", 2), change("c", 3), change("d", 4), change("e", 5)];
-        let expected = [change("a", 1), change("b", 0), change("c", 3), change("d", 9), change("e", 5)];
+        let lower =
+            [change("a", 1), change("b", 2), change("c", 3), change("d", 4), change("e", 5)];
+        let expected =
+            [change("a", 1), change("b", 0), change("c", 3), change("d", 9), change("e", 5)];
         assert_eq!(run(&upper, true).over(run(&lower, true), false), run(&expected, true));
         let reversed = |list: &[Change]| list.iter().rev().cloned().collect::<Vec<_>>();
         let merged = run(&reversed(&upper), true).over(run(&reversed(&lower), true), true);

@@ -166,7 +166,9 @@ fn epk_bounds(range: &EpkRange) -> KeyRange {
 fn advance(bounds: &mut KeyRange, descending: bool, position: Vec<u8>) {
     let inside = |bound: &Bound<Vec<u8>>, above: bool| match bound {
         Bound::Unbounded => true,
-        Bound::Included(key) | Bound::Excluded(key) => (position >= *key) == above || position == *key,
+        Bound::Included(key) | Bound::Excluded(key) => {
+            (position >= *key) == above || position == *key
+        }
     };
     if descending {
         if inside(&bounds.upper, false) {

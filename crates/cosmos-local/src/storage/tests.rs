@@ -168,8 +168,7 @@ async fn items_keep_their_property_order_and_get_system_properties() {
     item.write_json(&mut json, true);
     let value: Value = serde_json::from_slice(&json).unwrap();
     let names: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
-    let expected =
-        ["z", "id", "pk", "a", "_rid", "_self", "_etag", "_attachments", "_ts", "_lsn"];
+    let expected = ["z", "id", "pk", "a", "_rid", "_self", "_etag", "_attachments", "_ts", "_lsn"];
     assert_eq!(names, expected);
     assert_eq!(value["_lsn"], 1);
     assert_ne!(value["_ts"], 5);
@@ -242,9 +241,8 @@ async fn split_and_merge_lose_and_repeat_nothing_and_lsns_rise() {
     assert!(all.items.is_sorted_by_key(Item::lsn));
     let range = container.partitions().partitions[0].range;
     let (left, right) = range.split_at(range.midpoint()).unwrap();
-    let parts = [left, right].map(|part| {
-        feed(&container, FeedScope::PartitionRange(3, part), 0).items.len()
-    });
+    let parts = [left, right]
+        .map(|part| feed(&container, FeedScope::PartitionRange(3, part), 0).items.len());
     assert_eq!(parts.iter().sum::<usize>(), 60);
 }
 
@@ -253,7 +251,8 @@ async fn walks_by_key_and_index_see_what_matches_and_nothing_else() {
     let (_engine, container) = in_memory(&json!({})).await;
     for number in 0..100 {
         let pk = format!("k{}", number % 3);
-        let document = json!({"id": format!("{number:03}"), "pk": pk, "n": number % 10, "u": number});
+        let document =
+            json!({"id": format!("{number:03}"), "pk": pk, "n": number % 10, "u": number});
         run(&container, &pk, vec![create(&container, document)]).await;
     }
     let walk = |scan: Scan, after| -> Vec<(Vec<u8>, Item)> {
@@ -297,7 +296,8 @@ async fn walks_by_key_and_index_see_what_matches_and_nothing_else() {
 #[tokio::test]
 async fn expired_items_are_absent_at_once_and_removed_by_the_sweep() {
     let (engine, container) = in_memory(&json!({"defaultTtl": -1})).await;
-    let item = |id: &str, ttl: i32| create(&container, json!({"id": id, "pk": "a", "u": id, "ttl": ttl}));
+    let item =
+        |id: &str, ttl: i32| create(&container, json!({"id": id, "pk": "a", "u": id, "ttl": ttl}));
     run(&container, "a", vec![item("short", 5), item("long", 500), item("never", -1)]).await;
     engine.clock().advance(10);
     assert!(container.read(&key("a"), "short").unwrap().is_none());

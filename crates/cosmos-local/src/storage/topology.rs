@@ -59,10 +59,9 @@ impl Topology {
 
     /// The partition that serves `epk`.
     pub(crate) fn serving(&self, epk: Epk) -> Result<&PartitionInfo, StorageError> {
-        self.partitions
-            .iter()
-            .find(|partition| partition.range.contains(epk))
-            .ok_or_else(|| StorageError::Corrupt("the partitions do not tile the key space".to_owned()))
+        self.partitions.iter().find(|partition| partition.range.contains(epk)).ok_or_else(|| {
+            StorageError::Corrupt("the partitions do not tile the key space".to_owned())
+        })
     }
 
     /// Whether `id` was split or merged away.
@@ -105,8 +104,9 @@ impl Topology {
             [one, two] => one.range.join(&two.range),
             _ => None,
         };
-        let range = range
-            .ok_or_else(|| StorageError::Corrupt("neighbouring partitions do not touch".to_owned()))?;
+        let range = range.ok_or_else(|| {
+            StorageError::Corrupt("neighbouring partitions do not touch".to_owned())
+        })?;
         let child = next.successor(range, &parents, lsn);
         next.partitions.insert(first, child);
         next.retired.extend([left, right]);
@@ -125,9 +125,8 @@ impl Topology {
         let collect = |ids: &dyn Fn(&PartitionInfo) -> Vec<u32>| -> Vec<u32> {
             parents.iter().flat_map(ids).collect::<BTreeSet<_>>().into_iter().collect()
         };
-        let ancestors = collect(&|parent| {
-            parent.parents.iter().copied().chain([parent.id]).collect()
-        });
+        let ancestors =
+            collect(&|parent| parent.parents.iter().copied().chain([parent.id]).collect());
         let mut logs = collect(&|parent| parent.logs.clone());
         logs.push(id);
         PartitionInfo { id, range, parents: ancestors, logs, base_lsn: lsn }
@@ -206,7 +205,8 @@ mod tests {
         let one = Topology::new(1);
         let two = one.split(0, None, 41).unwrap();
         assert!(two.retired(0) && two.get(0).is_none());
-        let ids: Vec<_> = two.partitions.iter().map(|p| (p.id, p.logs.clone(), p.base_lsn)).collect();
+        let ids: Vec<_> =
+            two.partitions.iter().map(|p| (p.id, p.logs.clone(), p.base_lsn)).collect();
         assert_eq!(ids, [(1, vec![0, 1], 41), (2, vec![0, 2], 41)]);
         assert_eq!(two.partitions[0].range.max, Some(two.partitions[1].range.min));
 
@@ -214,7 +214,10 @@ mod tests {
         assert_eq!(merged.partitions.len(), 1);
         let partition = &merged.partitions[0];
         assert_eq!(partition.range, EpkRange::full());
-        assert_eq!((partition.parents.as_slice(), partition.logs.as_slice()), (&[0, 1, 2][..], &[0, 1, 2, 3][..]));
+        assert_eq!(
+            (partition.parents.as_slice(), partition.logs.as_slice()),
+            (&[0, 1, 2][..], &[0, 1, 2, 3][..])
+        );
         let stored = serde_json::to_string(&StoredTopology::from(&merged)).unwrap();
         let loaded: StoredTopology = serde_json::from_str(&stored).unwrap();
         assert_eq!(Topology::try_from(loaded).unwrap(), merged);

@@ -47,6 +47,7 @@ enum Command {
     Write(WriteRequest),
     Exclusive(Exclusive),
     Close(oneshot::Sender<Result<(), StorageError>>),
+    Stop,
 }
 
 /// The way to the writer.
@@ -91,6 +92,12 @@ impl WriterHandle {
         });
         self.sender.send(Command::Exclusive(Exclusive { work })).map_err(closed)?;
         answer.await.map_err(closed)?
+    }
+
+    /// Ends the writer after the requests that it has, without bringing the file into its best state.
+    pub(super) fn stop(&self) {
+        // A writer that is gone has stopped.
+        let _gone = self.sender.send(Command::Stop).is_err();
     }
 
     pub(super) async fn close(&self) -> Result<(), StorageError> {
@@ -156,14 +163,16 @@ impl WriterQueue {
         loop {
             let command = match carried.take() {
                 Some(command) => command,
-                None => match self.receiver.recv_timeout(if more { Duration::ZERO } else { IDLE }) {
-                    Ok(command) => command,
-                    Err(RecvTimeoutError::Timeout) => {
-                        more = writer.idle();
-                        continue;
+                None => {
+                    match self.receiver.recv_timeout(if more { Duration::ZERO } else { IDLE }) {
+                        Ok(command) => command,
+                        Err(RecvTimeoutError::Timeout) => {
+                            more = writer.idle();
+                            continue;
+                        }
+                        Err(RecvTimeoutError::Disconnected) => return,
                     }
-                    Err(RecvTimeoutError::Disconnected) => return,
-                },
+                }
             };
             more = false;
             match command {
@@ -182,6 +191,7 @@ impl WriterQueue {
                     writer.write_group(group);
                 }
                 Command::Exclusive(Exclusive { work }) => work(&mut writer),
+                Command::Stop => return,
                 Command::Close(reply) => {
                     let result = writer.flush_all();
                     // Dropping the file is part of the close.
@@ -405,10 +415,11 @@ impl Writer {
     }
 
     fn sync_now(&mut self) {
-        let result = self.file.begin_write().map_err(StorageError::from).and_then(|mut transaction| {
-            transaction.set_quick_repair(true);
-            self.commit(transaction)
-        });
+        let result =
+            self.file.begin_write().map_err(StorageError::from).and_then(|mut transaction| {
+                transaction.set_quick_repair(true);
+                self.commit(transaction)
+            });
         match result {
             Ok(()) => {
                 self.unsynced = false;

@@ -74,7 +74,7 @@ async fn a_damaged_folder_is_refused_whatever_the_damage() {
         fs::write(&data, content).unwrap();
         let error = refused(folder.path());
         assert!(matches!(error, OpenError::Damaged { .. }), "{name}: {error}");
-        assert!(error.to_string().contains("left as it was"), "{error}");
+        assert!(error.to_string().contains("left as it is"), "{error}");
     }
     fs::remove_file(&data).unwrap();
     assert!(matches!(refused(folder.path()), OpenError::Damaged { .. }));
