@@ -1,0 +1,121 @@
+//! Which part of a container a query or a feed reads.
+
+use super::ServerState;
+use super::context::{Call, mark, partition_of};
+use super::error::ServiceError;
+use super::names;
+use super::respond::PartitionMark;
+use crate::key::{EpkRange, PartitionKey};
+use crate::storage::{Container, PartitionInfo, Topology};
+
+/// The part of a container that a request is about.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Scope {
+    /// One logical partition.
+    Key(PartitionKey),
+    /// One physical partition, or a part of it.
+    Range(u32, EpkRange),
+    /// A range of keys that spans physical partitions, or all of them.
+    Many(EpkRange),
+}
+
+/// A scope, and the partition that answers for it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Scoped {
+    pub(crate) scope: Scope,
+    /// The partition, when it is one.
+    pub(crate) mark: Option<PartitionMark>,
+}
+
+/// Reads the scope from the headers: a partition key, else a range id, bounds of effective
+/// partition keys, or both, else everything.
+///
+/// # Errors
+///
+/// 400 for bounds that make no sense, or (in strict mode) that cut a partition; 404/1002 when the
+/// session token is ahead; 410/1002 for a range that is gone.
+pub(crate) fn read(
+    state: &ServerState,
+    call: &Call,
+    container: &Container,
+) -> Result<Scoped, ServiceError> {
+    let topology = container.partitions();
+    if let Some(key) = call.partition_key()? {
+        let partition = partition_of(&topology, &key)?;
+        call.check_session(partition)?;
+        return Ok(Scoped { mark: Some(mark(partition)), scope: Scope::Key(key) });
+    }
+    let bounds = bounds(call)?;
+    let scope = resolve(&topology, call.header(names::PARTITION_KEY_RANGE_ID), bounds, state.strict)?;
+    let mut marked = None;
+    if let Scope::Range(id, _) = &scope
+        && let Some(partition) = topology.partitions.iter().find(|partition| partition.id == *id)
+    {
+        call.check_session(partition)?;
+        marked = Some(mark(partition));
+    }
+    Ok(Scoped { scope, mark: marked })
+}
+
+/// The bounds of effective partition keys in the headers.
+fn bounds(call: &Call) -> Result<Option<EpkRange>, ServiceError> {
+    let (start, end) = (call.header(names::START_EPK), call.header(names::END_EPK));
+    if start.is_none() && end.is_none() {
+        return Ok(None);
+    }
+    let is_range = call
+        .header(names::READ_KEY_TYPE)
+        .is_none_or(|kind| kind.eq_ignore_ascii_case("EffectivePartitionKeyRange"));
+    if !is_range {
+        return Err(ServiceError::bad_request(
+            "One of the input values is invalid: x-ms-read-key-type must be \
+             EffectivePartitionKeyRange when x-ms-start-epk and x-ms-end-epk are there",
+        ));
+    }
+    Ok(Some(EpkRange::from_hex(start.unwrap_or_default(), end.unwrap_or("FF"))?))
+}
+
+/// The pure part of [`read`].
+fn resolve(
+    topology: &Topology,
+    range_id: Option<&str>,
+    bounds: Option<EpkRange>,
+    strict: bool,
+) -> Result<Scope, ServiceError> {
+    let partition = match (range_id, &bounds) {
+        (Some(id), _) => Some(find(topology, id)?),
+        (None, Some(bounds)) => {
+            topology.partitions.iter().find(|partition| partition.range.contains_range(bounds))
+        }
+        (None, None) => None,
+    };
+    match (partition, bounds) {
+        (Some(partition), Some(bounds)) if bounds == partition.range => {
+            Ok(Scope::Range(partition.id, bounds))
+        }
+        (Some(partition), Some(_)) if strict => Err(ServiceError::bad_request(format!(
+            "a part of partition key range {} cannot be read in strict mode; \
+             read the whole range",
+            partition.id
+        ))),
+        (Some(partition), Some(bounds)) if partition.range.contains_range(&bounds) => {
+            Ok(Scope::Range(partition.id, bounds))
+        }
+        // The client's map of the ranges is old: it must read the ranges again.
+        (Some(partition), Some(_)) => Err(ServiceError::range_gone(&partition.id.to_string())),
+        (Some(partition), None) => Ok(Scope::Range(partition.id, partition.range)),
+        (None, Some(bounds)) => Ok(Scope::Many(bounds)),
+        (None, None) => Ok(Scope::Many(EpkRange::full())),
+    }
+}
+
+/// The current range with this id. A range that was split, and one that never was, are both gone.
+fn find<'a>(topology: &'a Topology, id: &str) -> Result<&'a PartitionInfo, ServiceError> {
+    // Clients of the service may send `rid,id`.
+    let number = id.rsplit(',').next().unwrap_or(id).trim();
+    topology
+        .partitions
+        .iter()
+        .find(|partition| partition.id.to_string() == number)
+        .ok_or_else(|| ServiceError::range_gone(id))
+}
