@@ -1,4 +1,4 @@
-//! A persistent local endpoint for the Azure Cosmos DB NoSQL REST protocol.
+//! A persistent local endpoint for the REST protocol of Azure Cosmos DB (the SQL interface).
 #![forbid(unsafe_code)]
 
 mod auth;
@@ -11,3 +11,5 @@ mod rid;
 mod server;
 mod session;
 mod storage;
+
+pub use auth::EMULATOR_KEY;
