@@ -7,7 +7,7 @@
 //! | upsert that creates | as create |
 //! | replace, upsert that replaces, patch | twice the create of the new item |
 //! | delete | 5.25 |
-//! | query page | 2.3 + 0.02 for each item examined + 0.04 for each item returned + 0.02 for each started KiB returned |
+//! | query page | 2.8 + 0.02 for each item examined + 0.04 for each item returned + 0.02 for each started KiB returned |
 //! | change feed page | 2 + 1 for each item; 1 for 304 |
 //! | transactional batch | the sum of its operations; when it fails, 1.24 for each operation |
 //! | metadata (account, ranges) | 0 to 2, databases and containers 4.95 to create |
@@ -33,7 +33,7 @@ const CREATE_BASE: f64 = 4.8;
 const CREATE_PER_KIB: f64 = 0.45;
 const CREATE_PER_INDEXED: f64 = 0.1;
 const REPLACE_FACTOR: f64 = 2.0;
-const QUERY_BASE: f64 = 2.3;
+const QUERY_BASE: f64 = 2.8;
 const QUERY_PER_EXAMINED: f64 = 0.02;
 const QUERY_PER_RETURNED: f64 = 0.04;
 const QUERY_PER_KIB: f64 = 0.02;
@@ -52,6 +52,11 @@ pub(crate) fn create(bytes: usize, indexed: usize) -> f64 {
 /// A replace by `bytes` with `indexed` indexed values.
 pub(crate) fn replace(bytes: usize, indexed: usize) -> f64 {
     REPLACE_FACTOR * create(bytes, indexed)
+}
+
+/// A batch of `operations` that failed.
+pub(crate) fn failed_batch(operations: usize) -> f64 {
+    FAILED_BATCH_OPERATION * float(operations)
 }
 
 /// A page of a query.

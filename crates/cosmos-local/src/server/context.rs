@@ -139,18 +139,21 @@ impl Call {
     /// # Errors
     ///
     /// 404/1002, or 400 for a token that cannot be read.
-    pub(crate) fn check_session(&self, partition: &PartitionInfo) -> Result<(), ServiceError> {
+    pub(crate) fn check_session(
+        &self,
+        container: &Container,
+        partition: &PartitionInfo,
+    ) -> Result<(), ServiceError> {
         let Some(text) = self.header(names::SESSION_TOKEN) else { return Ok(()) };
         let token =
             session::parse(text).map_err(|error| ServiceError::bad_request(error.to_string()))?;
-        let ahead =
-            token.iter().any(|(range, lsn)| *range == partition.id && *lsn > partition.lsn);
-        if ahead {
+        let seen = mark(container, partition);
+        if token.iter().any(|(range, lsn)| *range == seen.range && *lsn > seen.lsn) {
             return Err(ServiceError::not_found(
                 "The read session is not available for the input session token.",
             )
             .with_substatus(substatus::READ_SESSION_NOT_AVAILABLE)
-            .with_mark(Some(mark(partition))));
+            .with_mark(Some(seen)));
         }
         Ok(())
     }
@@ -162,9 +165,11 @@ impl Call {
     /// 404 when there is none.
     pub(crate) fn database(&self, state: &ServerState) -> Result<Arc<Database>, ServiceError> {
         let name = &self.ids.database;
-        state.engine.database(name).or_else(|| database_by_rid(state, name)).ok_or_else(|| {
-            ServiceError::not_found(format!("database '{name}' does not exist"))
-        })
+        state
+            .engine
+            .database(name)
+            .or_else(|| database_by_rid(state, name))
+            .ok_or_else(|| ServiceError::not_found(format!("database '{name}' does not exist")))
     }
 
     /// The container of the path as the resource of the request.
@@ -210,9 +215,8 @@ impl Call {
         &self,
         state: &ServerState,
     ) -> Result<Option<Arc<Container>>, ServiceError> {
-        let database = self
-            .database(state)
-            .map_err(|error| ServiceError::owner_not_found(&error.message))?;
+        let database =
+            self.database(state).map_err(|error| ServiceError::owner_not_found(&error.message))?;
         let name = &self.ids.container;
         if let Some(container) = state.engine.container(&database.id, name) {
             return Ok(Some(container));
@@ -230,9 +234,9 @@ fn database_by_rid(state: &ServerState, name: &str) -> Option<Arc<Database>> {
     state.engine.databases().into_iter().find(|database| database.number == number)
 }
 
-/// The headers of a partition, as it was when the topology was read.
-pub(crate) fn mark(partition: &PartitionInfo) -> PartitionMark {
-    PartitionMark { range: partition.id, lsn: partition.lsn }
+/// The headers of a partition as it is now.
+pub(crate) fn mark(container: &Container, partition: &PartitionInfo) -> PartitionMark {
+    PartitionMark { range: partition.id, lsn: container.lsn(partition.id) }
 }
 
 /// The partition that holds a key.
@@ -244,11 +248,5 @@ pub(crate) fn partition_of<'a>(
     topology: &'a Topology,
     key: &PartitionKey,
 ) -> Result<&'a PartitionInfo, ServiceError> {
-    let epk = key.epk();
-    topology.partitions.iter().find(|partition| partition.range.contains(epk)).ok_or_else(|| {
-        ServiceError::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "no partition holds this partition key",
-        )
-    })
+    Ok(topology.serving(key.epk())?)
 }

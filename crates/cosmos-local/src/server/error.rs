@@ -174,7 +174,7 @@ impl From<QueryError> for ServiceError {
 impl From<PrepareError> for ServiceError {
     fn from(error: PrepareError) -> Self {
         match error {
-            PrepareError::TooLarge => Self::too_large(error.to_string()),
+            PrepareError::TooLarge { .. } => Self::too_large(error.to_string()),
             other => Self::bad_request(other.to_string()),
         }
     }
@@ -191,6 +191,7 @@ impl From<StorageError> for ServiceError {
                 Self::new(StatusCode::GONE, "the partition key range was split or merged")
                     .with_substatus(substatus::RANGE_GONE)
             }
+            StorageError::Invalid(reason) => Self::bad_request(reason),
             StorageError::Unavailable(reason) => Self::new(StatusCode::SERVICE_UNAVAILABLE, reason),
             other => Self::new(StatusCode::INTERNAL_SERVER_ERROR, other.to_string()),
         }

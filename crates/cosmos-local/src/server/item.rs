@@ -1,5 +1,7 @@
 //! Point operations: create, read, replace, upsert, delete and patch of one item.
 
+use std::sync::Arc;
+
 use hyper::StatusCode;
 use serde_json::Value;
 
@@ -61,17 +63,17 @@ pub(crate) fn read(state: &ServerState, call: &Call) -> Result<Reply, ServiceErr
     let key = call.required_key()?;
     let topology = container.partitions();
     let partition = partition_of(&topology, &key)?;
-    call.check_session(partition)?;
+    call.check_session(&container, partition)?;
     // The mark is from before the read, so it never promises more than the read has seen.
-    let seen = mark(partition);
+    let seen = mark(&container, partition);
     let Some(item) = container.read(&key, &call.ids.leaf)? else {
-        return Err(failure(&OpFailure::NotFound, Some(seen)).with_charge(charge::MISS));
+        return Err(failure(OpFailure::NotFound, Some(seen)).with_charge(charge::MISS));
     };
-    let seen = PartitionMark { range: seen.range, lsn: seen.lsn.max(item.lsn) };
+    let seen = PartitionMark { range: seen.range, lsn: seen.lsn.max(item.lsn()) };
     let unchanged = match call.condition() {
-        Condition::IfNoneMatch(etag) => etag == "*" || etag == item.etag,
-        Condition::IfMatch(etag) if etag != "*" && etag != item.etag => {
-            return Err(failure(&OpFailure::PreconditionFailed, Some(seen)));
+        Condition::IfNoneMatch(etag) => etag == "*" || etag == item.etag(),
+        Condition::IfMatch(etag) if etag != "*" && etag != item.etag() => {
+            return Err(failure(OpFailure::PreconditionFailed, Some(seen)));
         }
         _ => false,
     };
@@ -82,7 +84,7 @@ pub(crate) fn read(state: &ServerState, call: &Call) -> Result<Reply, ServiceErr
         let cost = charge::read(body.len());
         Reply::json(StatusCode::OK, body).charge(cost)
     };
-    let reply = reply.header(names::ETAG, &item.etag).number(names::ITEM_LSN, item.lsn);
+    let reply = reply.header(names::ETAG, &item.etag()).number(names::ITEM_LSN, item.lsn());
     Ok(with_paths(reply.mark(Some(seen)), call, &container))
 }
 
@@ -95,16 +97,17 @@ pub(crate) async fn patch(state: &ServerState, call: &Call) -> Result<Reply, Ser
     for _attempt in 0..PATCH_ATTEMPTS {
         let Some(stored) = container.read(&key, &call.ids.leaf)? else {
             let topology = container.partitions();
-            let seen = partition_of(&topology, &key).map(mark).ok();
-            return Err(failure(&OpFailure::NotFound, seen).with_charge(charge::MISS));
+            let seen =
+                partition_of(&topology, &key).map(|partition| mark(&container, partition)).ok();
+            return Err(failure(OpFailure::NotFound, seen).with_charge(charge::MISS));
         };
-        if !holds(&guard, &stored.etag) {
-            return Err(failure(&OpFailure::PreconditionFailed, None));
+        if !holds(&guard, &stored.etag()) {
+            return Err(failure(OpFailure::PreconditionFailed, None));
         }
-        let changed = patch.apply(&stored.value(), state.strict)?;
+        let changed = patch.apply(&stored.value()?, state.strict)?;
         let item = container.prepare(changed)?;
         check_unmoved(&item, &key, &call.ids.leaf)?;
-        let operation = Operation::Replace(item, Condition::IfMatch(stored.etag.clone()));
+        let operation = Operation::Replace(item, Condition::IfMatch(stored.etag()));
         match write(&container, call, key.clone(), operation).await {
             // Another writer came between the read and the replace.
             Err(error) if error.status == StatusCode::PRECONDITION_FAILED => {}
@@ -158,14 +161,13 @@ pub(crate) fn key_mismatch() -> ServiceError {
 
 /// Carries out one write and builds its answer.
 async fn write(
-    container: &Container,
+    container: &Arc<Container>,
     call: &Call,
     key: PartitionKey,
     operation: Operation,
 ) -> Result<Reply, ServiceError> {
     let indexed = indexed_of(&operation);
-    let epk = key.epk();
-    match container.execute(key, vec![operation], None).await? {
+    match container.execute(key, vec![operation]).await? {
         Outcome::Committed { lsn, partition, results } => {
             let seen = PartitionMark { range: partition, lsn };
             let result = results.into_iter().next().ok_or_else(|| {
@@ -174,10 +176,9 @@ async fn write(
             let reply = written(call, &result, indexed);
             Ok(with_paths(reply.mark(Some(seen)), call, container))
         }
-        Outcome::Failed { failure: reason, .. } => {
-            let topology = container.partitions();
-            let seen = topology.partitions.iter().find(|partition| partition.range.contains(epk));
-            Err(failure(&reason, seen.map(mark)).with_charge(charge::FAILED_BATCH_OPERATION))
+        Outcome::Failed { failure: reason, partition, lsn, .. } => {
+            let seen = PartitionMark { range: partition, lsn };
+            Err(failure(reason, Some(seen)).with_charge(charge::FAILED_BATCH_OPERATION))
         }
     }
 }
@@ -200,9 +201,8 @@ fn written(call: &Call, result: &OpResult, indexed: usize) -> Reply {
     } else {
         charge::replace(body.len(), indexed)
     };
-    let reply =
-        if call.is_minimal() { Reply::empty(status) } else { Reply::json(status, body) };
-    reply.header(names::ETAG, &item.etag).charge(cost)
+    let reply = if call.is_minimal() { Reply::empty(status) } else { Reply::json(status, body) };
+    reply.header(names::ETAG, &item.etag()).charge(cost)
 }
 
 /// How many values an operation indexes.
@@ -223,27 +223,23 @@ pub(crate) fn json(item: &Item) -> Vec<u8> {
 }
 
 /// The error for an operation that was refused because of what is stored.
-pub(crate) fn failure(reason: &OpFailure, seen: Option<PartitionMark>) -> ServiceError {
+pub(crate) fn failure(reason: OpFailure, seen: Option<PartitionMark>) -> ServiceError {
     let error = match reason {
-        OpFailure::NotFound => ServiceError::not_found(
-            "Entity with the specified id does not exist in the system.",
-        ),
+        OpFailure::NotFound => {
+            ServiceError::not_found("Entity with the specified id does not exist in the system.")
+        }
         OpFailure::Conflict => ServiceError::new(
             StatusCode::CONFLICT,
             "Entity with the specified id already exists in the system.",
         ),
-        OpFailure::UniqueConflict => ServiceError::new(
-            StatusCode::CONFLICT,
-            "Unique index constraint violation.",
-        ),
+        OpFailure::UniqueConflict => {
+            ServiceError::new(StatusCode::CONFLICT, "Unique index constraint violation.")
+        }
         OpFailure::PreconditionFailed => ServiceError::new(
             StatusCode::PRECONDITION_FAILED,
             "Operation cannot be performed because one of the specified precondition is not met.",
         ),
-        OpFailure::NotModified { .. } => {
-            ServiceError::new(StatusCode::NOT_MODIFIED, "the item has not changed")
-        }
-        OpFailure::TooLarge => ServiceError::too_large("Request size is too large"),
+        OpFailure::KeyMismatch => key_mismatch(),
     };
     error.with_mark(seen)
 }
@@ -251,8 +247,6 @@ pub(crate) fn failure(reason: &OpFailure, seen: Option<PartitionMark>) -> Servic
 /// Adds the names of the owner, which some clients key their session tokens by.
 pub(crate) fn with_paths(reply: Reply, call: &Call, container: &Container) -> Reply {
     let path = format!("dbs/{}/colls/{}", call.ids.database, call.ids.container);
-    let reply =
-        if path.is_ascii() { reply.header(names::ALT_CONTENT_PATH, &path) } else { reply };
+    let reply = if path.is_ascii() { reply.header(names::ALT_CONTENT_PATH, &path) } else { reply };
     reply.header(names::CONTENT_PATH, &container.rid())
 }
-

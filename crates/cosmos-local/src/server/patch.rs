@@ -120,8 +120,7 @@ impl PatchOperation {
                 _ => Err(invalid("the value of an increment must be a number")),
             },
             "move" => {
-                let from =
-                    text("from").ok_or_else(|| invalid("a move needs a string 'from'"))?;
+                let from = text("from").ok_or_else(|| invalid("a move needs a string 'from'"))?;
                 let from = Pointer::parse(from)?;
                 if from.is_parent_of(&path) {
                     return Err(invalid("a value cannot be moved into itself"));
@@ -161,10 +160,10 @@ fn increment(document: &mut Value, path: &Pointer, by: &Number) -> Result<(), Se
     let whole = old.as_i64().zip(by.as_i64()).and_then(|(old, by)| old.checked_add(by));
     let sum = match whole {
         Some(sum) => Number::from(sum),
-        None => Number::from_f64(
-            old.as_f64().unwrap_or_default() + by.as_f64().unwrap_or_default(),
-        )
-        .ok_or_else(|| invalid("the incremented number is out of range"))?,
+        None => {
+            Number::from_f64(old.as_f64().unwrap_or_default() + by.as_f64().unwrap_or_default())
+                .ok_or_else(|| invalid("the incremented number is out of range"))?
+        }
     };
     *slot = Value::Number(sum);
     Ok(())
@@ -177,9 +176,9 @@ fn condition_holds(condition: &str, stored: &Value) -> Result<bool, ServiceError
     let candidate = Candidate { position: vec![0], ordinal: 0, document: stored.clone() };
     let mut source = std::iter::once(Ok::<_, std::convert::Infallible>(candidate));
     let limits = PageLimits { max_items: 1, max_bytes: usize::MAX, source_is_ordered: true };
-    let page = query.run(&resume, &mut source, limits).map_err(|_| {
-        invalid("the condition of the patch cannot be evaluated")
-    })?;
+    let page = query
+        .run(&resume, &mut source, limits)
+        .map_err(|_| invalid("the condition of the patch cannot be evaluated"))?;
     Ok(!page.items.is_empty())
 }
 
@@ -192,8 +191,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn check(stored: Value, operations: Value, expected: Option<Value>) {
-        let outcome = Patch::parse(&operations).and_then(|patch| patch.apply(&stored, false));
+    fn check(stored: &Value, operations: &Value, expected: Option<Value>) {
+        let outcome = Patch::parse(operations).and_then(|patch| patch.apply(stored, false));
         match (outcome, expected) {
             (Ok(changed), Some(expected)) => assert_eq!(changed, expected),
             (Err(error), None) => assert_eq!(error.status, StatusCode::BAD_REQUEST),
@@ -206,68 +205,64 @@ mod tests {
         let stored = json!({"a": 1, "b": {"c": [1, 2]}, "s": "x"});
         let one = |op: Value| json!([op]);
         check(
-            stored.clone(),
-            one(json!({"op":"add","path":"/n","value":{"x":1}})),
+            &stored,
+            &one(json!({"op":"add","path":"/n","value":{"x":1}})),
             Some(json!({"a":1,"b":{"c":[1,2]},"s":"x","n":{"x":1}})),
         );
         check(
-            stored.clone(),
-            one(json!({"op":"replace","path":"/b/c/1","value":9})),
+            &stored,
+            &one(json!({"op":"replace","path":"/b/c/1","value":9})),
             Some(json!({"a":1,"b":{"c":[1,9]},"s":"x"})),
         );
+        check(&stored, &one(json!({"op":"remove","path":"/b"})), Some(json!({"a":1,"s":"x"})));
         check(
-            stored.clone(),
-            one(json!({"op":"remove","path":"/b"})),
-            Some(json!({"a":1,"s":"x"})),
-        );
-        check(
-            stored.clone(),
-            one(json!({"op":"incr","path":"/a","value":2})),
+            &stored,
+            &one(json!({"op":"incr","path":"/a","value":2})),
             Some(json!({"a":3,"b":{"c":[1,2]},"s":"x"})),
         );
         check(
-            stored.clone(),
-            one(json!({"op":"incr","path":"/new","value":1.5})),
+            &stored,
+            &one(json!({"op":"incr","path":"/new","value":1.5})),
             Some(json!({"a":1,"b":{"c":[1,2]},"s":"x","new":1.5})),
         );
         check(
-            stored.clone(),
-            one(json!({"op":"move","from":"/b/c","path":"/a"})),
+            &stored,
+            &one(json!({"op":"move","from":"/b/c","path":"/a"})),
             Some(json!({"a":[1,2],"b":{},"s":"x"})),
         );
-        check(stored.clone(), one(json!({"op":"replace","path":"/x/y","value":1})), None);
-        check(stored.clone(), one(json!({"op":"incr","path":"/s","value":1})), None);
-        check(stored.clone(), one(json!({"op":"remove","path":"/x"})), None);
-        check(stored.clone(), one(json!({"op":"set","path":"/_ts","value":1})), None);
-        check(stored, one(json!({"op":"move","from":"/b","path":"/b/d"})), None);
+        check(&stored, &one(json!({"op":"replace","path":"/x/y","value":1})), None);
+        check(&stored, &one(json!({"op":"incr","path":"/s","value":1})), None);
+        check(&stored, &one(json!({"op":"remove","path":"/x"})), None);
+        check(&stored, &one(json!({"op":"set","path":"/_ts","value":1})), None);
+        check(&stored, &one(json!({"op":"move","from":"/b","path":"/b/d"})), None);
     }
 
     #[test]
     fn arrays_grow_by_add_and_change_by_set() {
         let stored = json!({"t": ["a", "b"]});
         check(
-            stored.clone(),
-            json!({"operations":[{"op":"add","path":"/t/-","value":"c"}]}),
+            &stored,
+            &json!({"operations":[{"op":"add","path":"/t/-","value":"c"}]}),
             Some(json!({"t":["a","b","c"]})),
         );
         check(
-            stored.clone(),
-            json!([{"op":"add","path":"/t/0","value":"z"}]),
+            &stored,
+            &json!([{"op":"add","path":"/t/0","value":"z"}]),
             Some(json!({"t":["z","a","b"]})),
         );
         check(
-            stored.clone(),
-            json!([{"op":"set","path":"/t/0","value":"z"}]),
+            &stored,
+            &json!([{"op":"set","path":"/t/0","value":"z"}]),
             Some(json!({"t":["z","b"]})),
         );
-        check(stored, json!([{"op":"add","path":"/t/5","value":"z"}]), None);
+        check(&stored, &json!([{"op":"add","path":"/t/5","value":"z"}]), None);
     }
 
     #[test]
     fn a_patch_has_one_to_ten_operations() {
         let operation = json!({"op":"set","path":"/a","value":1});
-        check(json!({}), json!([]), None);
-        check(json!({}), Value::Array(vec![operation.clone(); 11]), None);
-        check(json!({}), Value::Array(vec![operation; 10]), Some(json!({"a":1})));
+        check(&json!({}), &json!([]), None);
+        check(&json!({}), &Value::Array(vec![operation.clone(); 11]), None);
+        check(&json!({}), &Value::Array(vec![operation; 10]), Some(json!({"a":1})));
     }
 }

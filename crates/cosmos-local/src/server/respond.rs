@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn a_list_is_valid_json() {
-        let body = list_body("abc=", "Documents", &["a", "b\""], |out, text| write_string(out, text));
+        let body =
+            list_body("abc=", "Documents", &["a", "b\""], |out, text| write_string(out, text));
         let value: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(value, serde_json::json!({"_rid":"abc=","Documents":["a","b\""],"_count":2}));
     }

@@ -175,8 +175,9 @@ impl Path {
             ["dbs", _, "colls", _, "pkranges"] if method == Method::GET => Some(Action::ReadRanges),
             ["dbs", _, "colls", _, "docs"] => items(method, headers),
             ["dbs", _, "colls", _, "docs", _] => item(method),
-            ["dbs", _, "colls", _, other, ..] => return Err(unsupported(other)),
-            ["dbs", _, other, ..] => return Err(unsupported(other)),
+            ["dbs", _, "colls", _, other, ..] | ["dbs", _, other, ..] => {
+                return Err(unsupported(other));
+            }
             ["offers"] => offers(method, headers),
             ["offers", id] => {
                 let ids = Ids { leaf: (*id).to_owned(), ..Ids::default() };
@@ -296,7 +297,9 @@ fn is_query(headers: &HeaderMap) -> bool {
         || headers
             .get(hyper::header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.trim().to_ascii_lowercase().starts_with("application/query+json"))
+            .is_some_and(|value| {
+                value.trim().to_ascii_lowercase().starts_with("application/query+json")
+            })
 }
 
 /// Whether a header is there and says true, in any case.
@@ -337,7 +340,10 @@ mod tests {
         assert_eq!(resolve(&post, docs, &[batch, upsert]), Action::Batch);
         assert_eq!(resolve(&post, docs, &[upsert]), Action::UpsertItem);
         assert_eq!(resolve(&post, docs, &[]), Action::CreateItem);
-        assert_eq!(resolve(&Method::GET, docs, &[("a-im", "Incremental feed")]), Action::ChangeFeed);
+        assert_eq!(
+            resolve(&Method::GET, docs, &[("a-im", "Incremental feed")]),
+            Action::ChangeFeed
+        );
         assert_eq!(resolve(&Method::GET, docs, &[]), Action::ReadFeed);
     }
 
@@ -356,7 +362,10 @@ mod tests {
     #[test]
     fn a_feed_is_signed_with_its_parent_and_the_account_with_nothing() {
         let signed = Path::parse("/dbs/d/colls/c/docs").signed().clone();
-        assert_eq!((signed.resource_type.as_str(), signed.link.as_str()), ("docs", "dbs/d/colls/c"));
+        assert_eq!(
+            (signed.resource_type.as_str(), signed.link.as_str()),
+            ("docs", "dbs/d/colls/c")
+        );
         let signed = Path::parse("/dbs").signed().clone();
         assert_eq!((signed.resource_type.as_str(), signed.link.as_str()), ("dbs", ""));
         assert_eq!(Path::parse("/").signed(), &Signed::default());

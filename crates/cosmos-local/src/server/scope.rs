@@ -42,17 +42,18 @@ pub(crate) fn read(
     let topology = container.partitions();
     if let Some(key) = call.partition_key()? {
         let partition = partition_of(&topology, &key)?;
-        call.check_session(partition)?;
-        return Ok(Scoped { mark: Some(mark(partition)), scope: Scope::Key(key) });
+        call.check_session(container, partition)?;
+        return Ok(Scoped { mark: Some(mark(container, partition)), scope: Scope::Key(key) });
     }
     let bounds = bounds(call)?;
-    let scope = resolve(&topology, call.header(names::PARTITION_KEY_RANGE_ID), bounds, state.strict)?;
+    let scope =
+        resolve(&topology, call.header(names::PARTITION_KEY_RANGE_ID), bounds, state.strict)?;
     let mut marked = None;
     if let Scope::Range(id, _) = &scope
-        && let Some(partition) = topology.partitions.iter().find(|partition| partition.id == *id)
+        && let Some(partition) = topology.get(*id)
     {
-        call.check_session(partition)?;
-        marked = Some(mark(partition));
+        call.check_session(container, partition)?;
+        marked = Some(mark(container, partition));
     }
     Ok(Scoped { scope, mark: marked })
 }
@@ -113,9 +114,9 @@ fn resolve(
 fn find<'a>(topology: &'a Topology, id: &str) -> Result<&'a PartitionInfo, ServiceError> {
     // Clients of the service may send `rid,id`.
     let number = id.rsplit(',').next().unwrap_or(id).trim();
-    topology
-        .partitions
-        .iter()
-        .find(|partition| partition.id.to_string() == number)
+    number
+        .parse()
+        .ok()
+        .and_then(|number| topology.get(number))
         .ok_or_else(|| ServiceError::range_gone(id))
 }

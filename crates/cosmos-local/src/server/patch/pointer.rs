@@ -22,10 +22,8 @@ impl Pointer {
             .strip_prefix('/')
             .filter(|path| !path.is_empty())
             .ok_or_else(|| ServiceError::bad_request("the path of a patch must start with '/'"))?;
-        let mut parents: Vec<String> = path
-            .split('/')
-            .map(|segment| segment.replace("~1", "/").replace("~0", "~"))
-            .collect();
+        let mut parents: Vec<String> =
+            path.split('/').map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect();
         let last = parents.pop().unwrap_or_default();
         Ok(Self { parents, last })
     }
