@@ -57,7 +57,7 @@ pub(crate) async fn execute(state: &ServerState, call: &Call) -> Result<Reply, S
         let plan = Plan::without_patches(&container, &key, operations);
         attempt(call, &container, &key, plan).await?.0
     };
-    Ok(with_paths(reply, call, &container))
+    Ok(with_paths(reply, &container))
 }
 
 /// A patch is computed from what is stored, so it is guarded by the etag it was computed from and

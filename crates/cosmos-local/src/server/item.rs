@@ -85,7 +85,7 @@ pub(crate) fn read(state: &ServerState, call: &Call) -> Result<Reply, ServiceErr
         Reply::json(StatusCode::OK, body).charge(cost)
     };
     let reply = reply.header(names::ETAG, &item.etag()).number(names::ITEM_LSN, item.lsn());
-    Ok(with_paths(reply.mark(Some(seen)), call, &container))
+    Ok(with_paths(reply.mark(Some(seen)), &container))
 }
 
 /// `PATCH docs/id`: changes parts of an item.
@@ -174,7 +174,7 @@ async fn write(
                 ServiceError::new(StatusCode::INTERNAL_SERVER_ERROR, "storage gave no result")
             })?;
             let reply = written(call, &result, indexed);
-            Ok(with_paths(reply.mark(Some(seen)), call, container))
+            Ok(with_paths(reply.mark(Some(seen)), container))
         }
         Outcome::Failed { failure: reason, partition, lsn, .. } => {
             let seen = PartitionMark { range: partition, lsn };
@@ -245,8 +245,8 @@ pub(crate) fn failure(reason: OpFailure, seen: Option<PartitionMark>) -> Service
 }
 
 /// Adds the names of the owner, which some clients key their session tokens by.
-pub(crate) fn with_paths(reply: Reply, call: &Call, container: &Container) -> Reply {
-    let path = format!("dbs/{}/colls/{}", call.ids.database, call.ids.container);
+pub(crate) fn with_paths(reply: Reply, container: &Container) -> Reply {
+    let path = format!("dbs/{}/colls/{}", container.database_id(), container.definition().id);
     let reply = if path.is_ascii() { reply.header(names::ALT_CONTENT_PATH, &path) } else { reply };
     reply.header(names::CONTENT_PATH, &container.rid())
 }

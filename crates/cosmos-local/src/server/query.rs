@@ -94,7 +94,7 @@ async fn answer(
     container: Arc<Container>,
     prepared: Prepared,
 ) -> Result<Reply, ServiceError> {
-    let scoped = scope::read(state, call, &container)?;
+    let scoped = scope::read(state, &container)?;
     let definition = container.definition();
     let shape = Shape {
         constraints: prepared.constraints(),
@@ -126,7 +126,7 @@ async fn answer(
             })??
     };
     let reply = page_reply(call, &rid, "Documents", &page).mark(scoped.mark);
-    Ok(with_paths(reply, call, &container))
+    Ok(with_paths(reply, &container))
 }
 
 /// Refuses what the service leaves to clients: merging partitions.

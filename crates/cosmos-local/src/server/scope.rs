@@ -1,5 +1,7 @@
 //! Which part of a container a query or a feed reads.
 
+use std::borrow::Cow;
+
 use super::ServerState;
 use super::context::{Call, mark, partition_of};
 use super::error::ServiceError;
@@ -7,6 +9,9 @@ use super::names;
 use super::respond::PartitionMark;
 use crate::key::{EpkRange, PartitionKey};
 use crate::storage::{Container, PartitionInfo, Topology};
+
+/// Hexadecimal digits of an effective partition key.
+const EPK_DIGITS: usize = 32;
 
 /// The part of a container that a request is about.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +78,26 @@ fn bounds(call: &Call) -> Result<Option<EpkRange>, ServiceError> {
              EffectivePartitionKeyRange when x-ms-start-epk and x-ms-end-epk are there",
         ));
     }
-    Ok(Some(EpkRange::from_hex(start.unwrap_or_default(), end.unwrap_or("FF"))?))
+    let (start, end) = (shortened(start.unwrap_or_default())?, shortened(end.unwrap_or("FF"))?);
+    Ok(Some(EpkRange::from_hex(&start, &end)?))
+}
+
+/// A bound of at most 16 bytes that parts the keys, which all have 16, as a longer one does: what
+/// follows the key `x` but is longer lies between `x` and the next key.
+fn shortened(text: &str) -> Result<Cow<'_, str>, ServiceError> {
+    let Some((head, tail)) = text.split_at_checked(EPK_DIGITS).filter(|(_, tail)| !tail.is_empty())
+    else {
+        return Ok(Cow::Borrowed(text));
+    };
+    let invalid = || ServiceError::bad_request("a bound of a range is not hexadecimal");
+    if !tail.chars().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(invalid());
+    }
+    if tail.chars().all(|digit| digit == '0') {
+        return Ok(Cow::Borrowed(head));
+    }
+    let number = u128::from_str_radix(head, 16).map_err(|_| invalid())?;
+    Ok(Cow::Owned(format!("{:032X}", number.saturating_add(1))))
 }
 
 /// The pure part of [`read`].
@@ -119,4 +143,56 @@ fn find<'a>(topology: &'a Topology, id: &str) -> Result<&'a PartitionInfo, Servi
         .ok()
         .and_then(|number| topology.get(number))
         .ok_or_else(|| ServiceError::range_gone(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::StatusCode;
+
+    fn two() -> Topology {
+        Topology::new(2)
+    }
+
+    fn check(id: Option<&str>, bounds: Option<(&str, &str)>, strict: bool) -> Result<Scope, u16> {
+        let bounds = bounds.map(|(min, max)| EpkRange::from_hex(min, max).unwrap());
+        resolve(&two(), id, bounds, strict).map_err(|error| error.status.as_u16())
+    }
+
+    #[test]
+    fn whole_ranges_are_read_in_both_modes_and_parts_in_one() {
+        let topology = two();
+        let first = &topology.partitions[0];
+        let (min, max) = (first.range.min_hex(), first.range.max_hex());
+        let whole = Some((min.as_str(), max.as_str()));
+        for strict in [false, true] {
+            for (id, bounds) in [(Some("0"), None), (Some("0"), whole), (None, whole)] {
+                assert_eq!(check(id, bounds, strict), Ok(Scope::Range(0, first.range)));
+            }
+            assert_eq!(check(None, None, strict), Ok(Scope::Many(EpkRange::full())));
+        }
+        let part = Some(("01", "02"));
+        let range = EpkRange::from_hex("01", "02").unwrap();
+        assert_eq!(check(Some("0"), part, false), Ok(Scope::Range(0, range)));
+        assert_eq!(check(None, part, false), Ok(Scope::Range(0, range)));
+        assert_eq!(check(Some("0"), part, true), Err(400));
+    }
+
+    #[test]
+    fn ranges_that_are_not_there_are_gone() {
+        let gone = resolve(&two(), Some("7"), None, false).unwrap_err();
+        assert_eq!(gone.status, StatusCode::GONE);
+        assert_eq!(gone.substatus, Some(1002));
+        assert_eq!(check(Some("0"), Some(("", "FF")), false), Err(410));
+    }
+
+    #[test]
+    fn long_bounds_part_the_keys_at_the_same_place() {
+        let key = "0F66AB55719EDB9375B9A938F780E316";
+        assert_eq!(shortened(key).unwrap(), key);
+        assert_eq!(shortened(&format!("{key}00")).unwrap(), key);
+        assert_eq!(shortened(&format!("{key}80")).unwrap(), "0F66AB55719EDB9375B9A938F780E317");
+        assert_eq!(shortened("FF").unwrap(), "FF");
+        assert!(shortened(&format!("{key}zz")).is_err());
+    }
 }
