@@ -58,16 +58,16 @@ fn documents(state: &ServerState) -> Vec<Value> {
 }
 
 fn reply(status: StatusCode, database: &Database) -> Reply {
-    Reply::value(status, &document(database)).header(names::ETAG, &database.etag)
+    Reply::value(status, &document(database)).header(names::ETAG, &database.etag())
 }
 
 fn document(database: &Database) -> Value {
-    let rid = rid::database_rid(database.number);
+    let rid = database.rid();
     json!({
         "id": database.id,
         "_rid": rid,
         "_self": format!("dbs/{rid}/"),
-        "_etag": database.etag,
+        "_etag": database.etag(),
         "_colls": "colls/",
         "_users": "users/",
         "_ts": database.ts,

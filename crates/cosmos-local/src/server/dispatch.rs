@@ -52,7 +52,8 @@ pub(crate) struct Dispatcher {
 
 impl Dispatcher {
     pub(crate) fn new(state: Arc<ServerState>) -> Self {
-        Self { state, epoch: clock::unix_seconds(), requests: AtomicU64::new(0) }
+        let epoch = state.engine.clock().unix_seconds();
+        Self { state, epoch, requests: AtomicU64::new(0) }
     }
 
     /// Answers one request.

@@ -27,8 +27,6 @@ pub(crate) mod substatus {
     pub(crate) const COLLECTION_RID_MISMATCH: u32 = 1024;
     /// On 412: the condition of a patch did not hold.
     pub(crate) const PATCH_CONDITION: u32 = 1110;
-    /// On 429: the request rate is over the limit.
-    pub(crate) const THROTTLED: u32 = 3200;
 }
 
 /// A request that is answered with an error.

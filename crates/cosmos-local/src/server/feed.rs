@@ -34,7 +34,7 @@ pub(crate) async fn read(state: &ServerState, call: &Call) -> Result<Reply, Serv
     check_mode(call)?;
     let start = start(call.header(names::IF_NONE_MATCH))?;
     let since = call.header(names::IF_MODIFIED_SINCE).map(seconds).transpose()?;
-    let scoped = scope::read(state, &container)?;
+    let scoped = scope::read(state, call, &container)?;
     let scope = match scoped.scope {
         Scope::Key(key) => FeedScope::Key(key),
         Scope::Range(partition, range) => FeedScope::PartitionRange(partition, range),

@@ -58,8 +58,7 @@ pub(crate) fn for_container(
     }
     let number = state.engine.database(database).map(|database| database.number);
     let owner = number.map(crate::rid::database_rid);
-    let is_shared =
-        state.engine.offers().iter().any(|record| Some(&record.owner_rid) == owner.as_ref());
+    let is_shared = state.engine.offers().iter().any(|record| Some(record.owner_rid()) == owner);
     Ok((!is_shared).then_some(Offer::Manual(THROUGHPUT_MIN)))
 }
 
@@ -106,11 +105,11 @@ pub(crate) async fn replace(state: &ServerState, call: &Call) -> Result<Reply, S
             manual(throughput)?
         }
     };
-    match state.engine.replace_offer(&record.id, wanted).await {
+    match state.engine.replace_offer(&record.id(), wanted).await {
         Ok(record) => Ok(reply(&record)
             .charge(charge::METADATA_WRITE)
             .header(names::OFFER_REPLACE_PENDING, "false")),
-        Err(StorageError::NotFound) => Err(missing(&record.id)),
+        Err(StorageError::NotFound) => Err(missing(&record.id())),
         Err(error) => Err(error.into()),
     }
 }
@@ -121,7 +120,7 @@ fn find(state: &ServerState, id: &str) -> Result<OfferRecord, ServiceError> {
         .engine
         .offers()
         .into_iter()
-        .find(|record| record.id.eq_ignore_ascii_case(id) || record.rid.eq_ignore_ascii_case(id))
+        .find(|record| record.id().eq_ignore_ascii_case(id))
         .ok_or_else(|| missing(id))
 }
 
@@ -161,20 +160,21 @@ fn documents(state: &ServerState) -> Vec<Value> {
 }
 
 fn reply(record: &OfferRecord) -> Reply {
-    Reply::value(StatusCode::OK, &document(record)).header(names::ETAG, &record.etag)
+    Reply::value(StatusCode::OK, &document(record)).header(names::ETAG, &record.etag())
 }
 
 fn document(record: &OfferRecord) -> Value {
+    let id = record.id();
     json!({
-        "resource": record.resource_link,
+        "resource": record.resource_link(),
         "offerType": "Invalid",
-        "offerResourceId": record.owner_rid,
+        "offerResourceId": record.owner_rid(),
         "offerVersion": "V2",
         "content": content(&record.offer),
-        "id": record.id,
-        "_rid": record.rid,
-        "_self": format!("offers/{}/", record.rid),
-        "_etag": record.etag,
+        "id": id,
+        "_rid": id,
+        "_self": format!("offers/{id}/"),
+        "_etag": record.etag(),
         "_ts": record.ts,
     })
 }

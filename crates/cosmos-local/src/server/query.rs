@@ -53,7 +53,12 @@ pub(crate) fn prepare(call: &Call) -> Result<Prepared, ServiceError> {
         }
         Some(_) => return Err(ServiceError::bad_request("'parameters' must be an array")),
     };
-    Ok(Prepared::new(text, parameters)?)
+    let prepared = Prepared::new(text, parameters)?;
+    // Clients that go on with a sorted query after a split say from where.
+    Ok(match body.get("resumeFilter") {
+        None | Some(Value::Null) => prepared,
+        Some(filter) => prepared.with_resume_filter(filter)?,
+    })
 }
 
 fn parameter(parameter: &Value) -> Result<(String, Value), ServiceError> {
@@ -94,7 +99,7 @@ async fn answer(
     container: Arc<Container>,
     prepared: Prepared,
 ) -> Result<Reply, ServiceError> {
-    let scoped = scope::read(state, &container)?;
+    let scoped = scope::read(state, call, &container)?;
     let definition = container.definition();
     let shape = Shape {
         constraints: prepared.constraints(),

@@ -76,23 +76,6 @@ impl Action {
             Self::ReplaceOffer => "replace_offer",
         }
     }
-
-    /// Whether the action works on the items of a container, and so on one of its partitions.
-    pub(crate) fn is_data(self) -> bool {
-        matches!(
-            self,
-            Self::QueryItems
-                | Self::Batch
-                | Self::UpsertItem
-                | Self::CreateItem
-                | Self::ReadFeed
-                | Self::ChangeFeed
-                | Self::ReadItem
-                | Self::ReplaceItem
-                | Self::DeleteItem
-                | Self::PatchItem
-        )
-    }
 }
 
 /// The ids of a path; those that it does not have are empty.

@@ -138,7 +138,9 @@ impl Wire {
 
     /// Creates an item in `c`; its key is its `pk`.
     pub async fn create(&self, item: Value) -> Answer {
-        let answer = self.send(Method::POST, DOCS, &[("x-ms-documentdb-partitionkey", &key(&item["pk"]))], &item).await;
+        let answer = self
+            .send(Method::POST, DOCS, &[("x-ms-documentdb-partitionkey", &key(&item["pk"]))], &item)
+            .await;
         assert_eq!(answer.status, 201, "{answer:?}");
         answer
     }
@@ -156,7 +158,8 @@ impl Wire {
 
     /// Runs a query over `c`.
     pub async fn query(&self, text: &str, headers: &[(&str, &str)]) -> Answer {
-        let mut all = vec![("x-ms-documentdb-isquery", "True"), ("content-type", "application/query+json")];
+        let mut all =
+            vec![("x-ms-documentdb-isquery", "True"), ("content-type", "application/query+json")];
         all.extend_from_slice(headers);
         self.send(Method::POST, DOCS, &all, &json!({"query": text})).await
     }

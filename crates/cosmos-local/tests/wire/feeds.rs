@@ -9,7 +9,8 @@ use crate::client::{DOCS, KEY_A, Wire};
 const FORMAT: (&str, &str) = ("x-ms-cosmos-changefeed-wire-format-version", "2021-09-15");
 
 fn creates(ids: &[&str]) -> Value {
-    let create = |id: &&str| json!({"operationType": "Create", "resourceBody": {"id": id, "pk": "a"}});
+    let create =
+        |id: &&str| json!({"operationType": "Create", "resourceBody": {"id": id, "pk": "a"}});
     Value::Array(ids.iter().map(create).collect())
 }
 
@@ -108,7 +109,9 @@ async fn parts_of_a_partition_are_read_in_lenient_mode_only() {
             wire.create(json!({"id": n.to_string(), "pk": n.to_string()})).await;
         }
         let mut total = 0;
-        for (min, max) in [("", "1FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"), ("1FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF", "FF")] {
+        for (min, max) in
+            [("", "1FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"), ("1FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF", "FF")]
+        {
             let headers = [
                 ("x-ms-documentdb-partitionkeyrangeid", "0"),
                 ("x-ms-read-key-type", "EffectivePartitionKeyRange"),

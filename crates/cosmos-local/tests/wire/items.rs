@@ -106,9 +106,13 @@ async fn null_and_undefined_keys_are_two_keys() {
 async fn a_session_token_ahead_of_the_partition_is_told() {
     let wire = Wire::lenient().await.with_container().await;
     wire.create(json!({"id": "1", "pk": "a"})).await;
-    for (token, outcome) in
-        [("0:-1#1", (200, 0)), ("0:-1#9", (404, 1002)), ("0:9", (404, 1002)), ("3:-1#9", (200, 0)), ("x", (400, 0))]
-    {
+    for (token, outcome) in [
+        ("0:-1#1", (200, 0)),
+        ("0:-1#9", (404, 1002)),
+        ("0:9", (404, 1002)),
+        ("3:-1#9", (200, 0)),
+        ("x", (400, 0)),
+    ] {
         let answer = wire.get(&path("1"), &[KEY_A, ("x-ms-session-token", token)]).await;
         assert_eq!(answer.outcome(), outcome, "{token}");
     }
@@ -162,7 +166,10 @@ async fn a_patch_changes_parts_under_its_conditions() {
     };
     let both = json!([{"op": "incr", "path": "/n", "value": 2}, {"op": "add", "path": "/t/-", "value": "y"}]);
     let changed = patch(&[], both).await;
-    assert_eq!((changed.status, &changed.body["n"], &changed.body["t"]), (200, &json!(3), &json!(["x", "y"])));
+    assert_eq!(
+        (changed.status, &changed.body["n"], &changed.body["t"]),
+        (200, &json!(3), &json!(["x", "y"]))
+    );
     let set = json!([{"op": "set", "path": "/n", "value": 9}]);
     let guarded = |condition: &str| json!({"condition": condition, "operations": set});
     assert_eq!(patch(&[], guarded("from c where c.n = 4")).await.outcome(), (412, 1110));

@@ -33,7 +33,7 @@ async fn a_split_retires_the_parent_and_loses_nothing() {
     wire.create(json!({"id": "1", "pk": "a"})).await;
     let before = wire.get(RANGES, &[]).await;
     let half = wire.feed(&[("x-ms-max-item-count", "10")]).await;
-    wire.endpoint.control().split("d", "c", 0, None).await.unwrap();
+    wire.endpoint.control().split("d", "c", Some(0), None).await.unwrap();
 
     let after = wire.get(RANGES, &[("if-none-match", before.header("etag"))]).await;
     let ranges = after.body["PartitionKeyRanges"].as_array().unwrap();

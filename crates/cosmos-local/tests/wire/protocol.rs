@@ -75,7 +75,9 @@ async fn every_answer_carries_the_common_headers() {
 #[tokio::test]
 async fn what_is_not_built_says_so() {
     let wire = Wire::lenient().await.with_container().await;
-    for path in ["dbs/d/colls/c/sprocs", "dbs/d/colls/c/triggers/t", "dbs/d/users", "dbs/d/colls/c/udfs"] {
+    for path in
+        ["dbs/d/colls/c/sprocs", "dbs/d/colls/c/triggers/t", "dbs/d/users", "dbs/d/colls/c/udfs"]
+    {
         let answer = wire.send(Method::POST, path, &[], &json!({"id": "x"})).await;
         assert_eq!(answer.status, 501, "{path}");
         assert!(answer.message().contains("not supported yet"), "{path}");
@@ -95,8 +97,7 @@ async fn faults_refuse_delay_and_drop() {
     let item = json!({"id": "1", "pk": "a"}).to_string().into_bytes();
     let create = || wire.try_send(Method::POST, DOCS, &[KEY_A], item.clone());
 
-    let refuse =
-        FaultAction::Status { status: 503, substatus: Some(7), retry_after_ms: Some(12) };
+    let refuse = FaultAction::Status { status: 503, substatus: Some(7), retry_after_ms: Some(12) };
     control.inject(Fault::new(refuse).on_kind("create_item").times(1)).unwrap();
     let answer = create().await.unwrap();
     assert_eq!(answer.outcome(), (503, 7));

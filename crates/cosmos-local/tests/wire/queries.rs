@@ -84,7 +84,8 @@ async fn pages_continue_where_they_ended() {
             }
             assert!(page < 10, "{text} does not end");
         }
-        let mut sorted: Vec<String> = seen.iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+        let mut sorted: Vec<String> =
+            seen.iter().map(|id| id.as_str().unwrap().to_owned()).collect();
         if text.ends_with("DESC") {
             sorted.reverse();
         }
@@ -118,20 +119,29 @@ async fn an_indexed_filter_does_not_look_at_everything() {
     let top = wire.query("SELECT TOP 2 * FROM c WHERE c.n > 3 ORDER BY c.n DESC", &[metrics]).await;
     assert_eq!(ids(&top), ["09", "08"]);
     let shown = top.header("x-ms-documentdb-query-metrics");
-    assert!(shown.contains("retrievedDocumentCount=2;") || shown.contains("retrievedDocumentCount=3;"), "{shown}");
+    assert!(
+        shown.contains("retrievedDocumentCount=2;") || shown.contains("retrievedDocumentCount=3;"),
+        "{shown}"
+    );
 }
 
 #[tokio::test]
 async fn several_partitions_are_one_in_lenient_mode_only() {
     let ordered = "SELECT * FROM c ORDER BY c.n";
     let builder = LocalCosmos::builder().partitions(3);
-    let lenient = filled(Wire::start(builder.clone().mode(Mode::Lenient)).await.with_container().await).await;
+    let lenient =
+        filled(Wire::start(builder.clone().mode(Mode::Lenient)).await.with_container().await).await;
     let answer = lenient.query(ordered, &[]).await;
     assert_eq!(answer.documents().len(), 10);
     assert_eq!(ids(&answer)[9], "09");
 
     let strict = filled(Wire::start(builder.mode(Mode::Strict)).await.with_container().await).await;
-    for text in [ordered, "SELECT VALUE COUNT(1) FROM c", "SELECT DISTINCT c.half FROM c", "SELECT * FROM c OFFSET 1 LIMIT 2"] {
+    for text in [
+        ordered,
+        "SELECT VALUE COUNT(1) FROM c",
+        "SELECT DISTINCT c.half FROM c",
+        "SELECT * FROM c OFFSET 1 LIMIT 2",
+    ] {
         assert_eq!(strict.query(text, &[]).await.outcome(), (400, 1004), "{text}");
         let with_key = strict.query(text, &[KEY_A]).await;
         assert_eq!(with_key.status, 200, "{text}");
