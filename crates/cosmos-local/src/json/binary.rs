@@ -24,7 +24,7 @@ const EXPANSION_MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// Why a body is not binary JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the binary JSON body is not valid at byte {at}: {reason}")]
+#[error("{reason} (at byte {at})")]
 pub(crate) struct BinaryError {
     /// Where in the body.
     at: usize,
