@@ -84,10 +84,6 @@ async fn what_is_not_built_says_so() {
     }
     assert_eq!(wire.get("nothing/here", &[]).await.status, 404);
     assert_eq!(wire.send(Method::PATCH, "dbs/d", &[], &json!({})).await.status, 405);
-    let plan = [("x-ms-cosmos-is-query-plan-request", "True")];
-    let answer = wire.query("SELECT * FROM c", &plan).await;
-    assert_eq!(answer.status, 400);
-    assert!(answer.message().contains("not supported yet"));
 }
 
 #[tokio::test]
