@@ -327,6 +327,10 @@ pub(crate) fn restore_integers(value: &mut Value) {
 
 /// Whether the number is small enough that its digits say what it is, or is no integer.
 fn is_plain(number: &Number) -> bool {
+    // The shortest digits of the smallest `i64` are beyond it, so it is read as a fraction.
+    if number.as_f64() == Some(-MAYBE_ROUNDED_FROM) {
+        return false;
+    }
     number
         .as_u64()
         .or_else(|| number.as_i64().map(i64::unsigned_abs))
