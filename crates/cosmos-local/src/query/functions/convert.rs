@@ -1,0 +1,28 @@
+//! Conversions between strings and other types.
+
+use serde_json::Value;
+
+use super::{Arguments, Function, function, text, value};
+
+/// This family.
+pub(super) const TABLE: &[Function] = &[
+    function("TOSTRING", 1, 1, to_text),
+    function("STRINGTONUMBER", 1, 1, |a| parse(a, Value::is_number)),
+    function("STRINGTOBOOLEAN", 1, 1, |a| parse(a, Value::is_boolean)),
+    function("STRINGTONULL", 1, 1, |a| parse(a, Value::is_null)),
+    function("STRINGTOARRAY", 1, 1, |a| parse(a, Value::is_array)),
+    function("STRINGTOOBJECT", 1, 1, |a| parse(a, Value::is_object)),
+];
+
+fn to_text(arguments: Arguments<'_, '_>) -> Option<Value> {
+    let text = match value(arguments, 0)? {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    Some(Value::String(text))
+}
+
+/// The JSON value that a string spells, if it is of the wanted type.
+fn parse(arguments: Arguments<'_, '_>, wanted: fn(&Value) -> bool) -> Option<Value> {
+    serde_json::from_str(text(arguments, 0)?.trim()).ok().filter(wanted)
+}

@@ -1,0 +1,230 @@
+//! Walks over the items of a container by key or by an indexed path.
+//!
+//! A walk reads in chunks; each chunk sees the state of its own moment, as the pages of a query do.
+
+use std::collections::VecDeque;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::container::Container;
+use super::encoding::{
+    Family, after_prefix, encode_value, key_prefix, path_prefix, range_prefix, unique_prefix,
+};
+use super::error::StorageError;
+use super::item::Item;
+use super::memory::KeyRange;
+use crate::key::{EpkRange, PartitionKey};
+
+/// Index entries of the first chunk of a walk; each later one is twice as long, up to the maximum.
+const CHUNK_FIRST: usize = 32;
+const CHUNK_MAX: usize = 1024;
+
+/// What to walk over.
+#[derive(Debug, Clone)]
+pub(crate) enum Scan {
+    /// One logical partition, by id.
+    Logical {
+        /// Its key.
+        key: PartitionKey,
+        /// The first id.
+        id_from: Bound<String>,
+        /// The last id.
+        id_to: Bound<String>,
+        /// From the last to the first.
+        descending: bool,
+    },
+    /// All items of a range of keys, by key and id.
+    Range {
+        /// The range.
+        range: EpkRange,
+        /// Only items with this id; the others are not loaded.
+        id: Option<String>,
+    },
+    /// The items whose scalar at an indexed path lies between two values, by value.
+    Index {
+        /// A path for which [`Container::can_index`] holds.
+        path: Vec<String>,
+        /// The lowest value.
+        lower: Bound<Value>,
+        /// The highest value.
+        upper: Bound<Value>,
+        /// From the highest to the lowest.
+        descending: bool,
+        /// Only items of these keys.
+        range: EpkRange,
+    },
+}
+
+/// A walk in progress. It ends after its first error.
+#[derive(Debug)]
+pub(crate) struct ScanIter {
+    container: Arc<Container>,
+    bounds: KeyRange,
+    descending: bool,
+    range: EpkRange,
+    id: Option<String>,
+    chunk: usize,
+    buffer: VecDeque<(Vec<u8>, Item)>,
+    done: bool,
+}
+
+impl Container {
+    /// Starts a walk strictly after position `after`, or at the beginning.
+    ///
+    /// # Errors
+    /// `Invalid` when a path is not indexed.
+    pub(crate) fn scan(
+        self: &Arc<Self>,
+        scan: Scan,
+        after: Option<Vec<u8>>,
+    ) -> Result<ScanIter, StorageError> {
+        let (mut bounds, descending, range, id) = match scan {
+            Scan::Logical { key, id_from, id_to, descending } => {
+                (id_bounds(&key, &id_from, &id_to), descending, EpkRange::full(), None)
+            }
+            Scan::Range { range, id } => (epk_bounds(&range), false, range, id),
+            Scan::Index { path, lower, upper, descending, range } => {
+                (self.value_bounds(&path, &lower, &upper)?, descending, range, None)
+            }
+        };
+        if let Some(after) = after {
+            advance(&mut bounds, descending, after);
+        }
+        Ok(ScanIter {
+            container: Arc::clone(self),
+            bounds,
+            descending,
+            range,
+            id,
+            chunk: CHUNK_FIRST,
+            buffer: VecDeque::new(),
+            done: false,
+        })
+    }
+
+    fn value_bounds(
+        &self,
+        path: &[String],
+        lower: &Bound<Value>,
+        upper: &Bound<Value>,
+    ) -> Result<KeyRange, StorageError> {
+        let definition = self.definition();
+        let prefix = match definition.unique_index(path) {
+            Some(number) => unique_prefix(number),
+            None if definition.indexing.covers(path) => path_prefix(path),
+            None => {
+                return Err(StorageError::Invalid(format!("/{} is not indexed", path.join("/"))));
+            }
+        };
+        let entry = |value: &Value| {
+            let mut key = prefix.clone();
+            encode_value(Some(value), &mut key);
+            key
+        };
+        // What follows a value in a key orders the items that have it, so "after the value" is after
+        // all keys that start with it.
+        Ok(KeyRange {
+            lower: Bound::Included(match lower {
+                Bound::Included(value) => entry(value),
+                Bound::Excluded(value) => after_prefix(&entry(value)),
+                Bound::Unbounded => prefix.clone(),
+            }),
+            upper: Bound::Excluded(match upper {
+                Bound::Included(value) => after_prefix(&entry(value)),
+                Bound::Excluded(value) => entry(value),
+                Bound::Unbounded => after_prefix(&prefix),
+            }),
+        })
+    }
+}
+
+fn id_bounds(key: &PartitionKey, from: &Bound<String>, to: &Bound<String>) -> KeyRange {
+    let prefix = key_prefix(key.epk(), &key.encode());
+    let entry = |id: &String| [prefix.as_slice(), id.as_bytes()].concat();
+    KeyRange {
+        lower: match from {
+            Bound::Included(id) => Bound::Included(entry(id)),
+            Bound::Excluded(id) => Bound::Excluded(entry(id)),
+            Bound::Unbounded => Bound::Included(prefix.clone()),
+        },
+        upper: match to {
+            Bound::Included(id) => Bound::Included(entry(id)),
+            Bound::Excluded(id) => Bound::Excluded(entry(id)),
+            Bound::Unbounded => Bound::Excluded(after_prefix(&prefix)),
+        },
+    }
+}
+
+fn epk_bounds(range: &EpkRange) -> KeyRange {
+    let end = range.max.map_or_else(|| after_prefix(&[Family::Key.byte()]), range_prefix);
+    KeyRange { lower: Bound::Included(range_prefix(range.min)), upper: Bound::Excluded(end) }
+}
+
+/// Narrows the bounds to what lies strictly after `position` in walking order.
+fn advance(bounds: &mut KeyRange, descending: bool, position: Vec<u8>) {
+    let inside = |bound: &Bound<Vec<u8>>, above: bool| match bound {
+        Bound::Unbounded => true,
+        Bound::Included(key) | Bound::Excluded(key) => {
+            (position >= *key) == above || position == *key
+        }
+    };
+    if descending {
+        if inside(&bounds.upper, false) {
+            bounds.upper = Bound::Excluded(position);
+        }
+    } else if inside(&bounds.lower, true) {
+        bounds.lower = Bound::Excluded(position);
+    }
+}
+
+impl ScanIter {
+    fn fill(&mut self) -> Result<(), StorageError> {
+        while self.buffer.is_empty() && !self.done {
+            let (memory, snapshot) = self
+                .container
+                .snapshot(|view| view.range(&self.bounds, self.descending, self.chunk))?;
+            let file = snapshot.range(&self.bounds, self.descending, self.chunk)?;
+            let run = memory.over(file, self.descending);
+            self.done = run.complete;
+            let last = run.changes.last().map(|(key, _)| key.clone());
+            let default_ttl = self.container.definition().default_ttl;
+            let now = self.container.clock().unix_seconds();
+            for (key, pointer) in run.changes {
+                let Some(pointer) = pointer else { continue };
+                if self.id.as_ref().is_some_and(|id| !key.ends_with(id.as_bytes())) {
+                    continue;
+                }
+                // An entry without its row: the row went between the two looks; it is no longer there.
+                let Some(item) = snapshot.load(pointer)? else { continue };
+                let wanted = self.range.contains(item.epk())
+                    && self.id.as_ref().is_none_or(|id| item.id() == id)
+                    && !item.is_expired(default_ttl, now);
+                if wanted {
+                    self.buffer.push_back((key, item));
+                }
+            }
+            if let Some(last) = last {
+                advance(&mut self.bounds, self.descending, last);
+            }
+            self.chunk = (self.chunk * 2).min(CHUNK_MAX);
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for ScanIter {
+    /// The position of an item in this walk, and the item.
+    type Item = Result<(Vec<u8>, Item), StorageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.buffer.is_empty() {
+            if let Err(error) = self.fill() {
+                self.done = true;
+                return Some(Err(error));
+            }
+        }
+        self.buffer.pop_front().map(Ok)
+    }
+}

@@ -1,0 +1,459 @@
+//! The one thread that writes: it takes all requests that are waiting and gives them one durable commit.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use redb::WriteTransaction;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::apply::{Operation, Outcome, Staged, Staging};
+use super::container::Container;
+use super::error::StorageError;
+use super::flush::Flush;
+use crate::clock::{self, Clock};
+use crate::key::PartitionKey;
+
+/// Most requests that share a commit: bounds how long the first of them waits for the others.
+const GROUP_MAX: usize = 256;
+/// Most requests that wait or are being written. A caller beyond waits for a place.
+const WAITING_MAX: usize = 4096;
+/// After this long without a request, index entries are moved from memory into the file.
+const IDLE: Duration = Duration::from_millis(200);
+/// Least index entries that a commit under load takes along.
+const FLUSH_BUDGET_MIN: usize = 256;
+/// Index entries per commit while idle: short, so that a request never waits long for it.
+const IDLE_BUDGET: usize = 4096;
+/// In relaxed durability: at most this much of acknowledged writing is lost by a crash.
+const RELAXED_SYNC: Duration = Duration::from_secs(1);
+
+/// A request to be written.
+#[derive(Debug)]
+pub(super) struct WriteRequest {
+    pub(super) container: Arc<Container>,
+    pub(super) key: PartitionKey,
+    pub(super) operations: Vec<Operation>,
+    pub(super) reply: oneshot::Sender<Result<Outcome, StorageError>>,
+}
+
+/// Work that has a transaction of its own.
+pub(super) struct Exclusive {
+    pub(super) work: Box<dyn FnOnce(&mut Writer) + Send>,
+}
+
+enum Command {
+    Write(WriteRequest),
+    Exclusive(Exclusive),
+    Close(oneshot::Sender<Result<(), StorageError>>),
+    Stop,
+}
+
+/// The way to the writer.
+#[derive(Clone, Debug)]
+pub(super) struct WriterHandle {
+    sender: Sender<Command>,
+    places: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Command")
+    }
+}
+
+fn closed<T>(_: T) -> StorageError {
+    StorageError::Unavailable("the engine is closed".to_owned())
+}
+
+impl WriterHandle {
+    pub(super) async fn write(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<Outcome, StorageError>>) -> WriteRequest,
+    ) -> Result<Outcome, StorageError> {
+        let _place = self.places.acquire().await.map_err(closed)?;
+        let (reply, answer) = oneshot::channel();
+        self.sender.send(Command::Write(request(reply))).map_err(closed)?;
+        answer.await.map_err(closed)?
+    }
+
+    /// Runs `work` on the writer's thread, between two commits.
+    pub(super) async fn exclusive<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let _place = self.places.acquire().await.map_err(closed)?;
+        let (reply, answer) = oneshot::channel();
+        let work = Box::new(move |writer: &mut Writer| {
+            let result = writer.usable().and_then(|()| work(writer));
+            // A caller that has gone away has no use for the answer.
+            let _gone = reply.send(result).is_err();
+        });
+        self.sender.send(Command::Exclusive(Exclusive { work })).map_err(closed)?;
+        answer.await.map_err(closed)?
+    }
+
+    /// Ends the writer after the requests that it has, without bringing the file into its best state.
+    pub(super) fn stop(&self) {
+        // A writer that is gone has stopped.
+        let _gone = self.sender.send(Command::Stop).is_err();
+    }
+
+    pub(super) async fn close(&self) -> Result<(), StorageError> {
+        let (reply, answer) = oneshot::channel();
+        self.sender.send(Command::Close(reply)).map_err(closed)?;
+        answer.await.map_err(closed)?
+    }
+}
+
+/// How often commits are made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sync {
+    /// Before each acknowledgement.
+    Always,
+    /// About every second.
+    Relaxed,
+    /// Never: there is no file.
+    Never,
+}
+
+/// State of the writer's thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    file: Arc<redb::Database>,
+    clock: Clock,
+    sync: Sync,
+    freeze_at: usize,
+    last_sync: Instant,
+    unsynced: bool,
+    /// Containers with entries in memory or on their way into the file.
+    containers: BTreeMap<u32, Indexing>,
+    /// Why no more writes are taken.
+    broken: Option<String>,
+    last_now: u32,
+}
+
+/// How far the index of one container is.
+#[derive(Debug)]
+pub(super) struct Indexing {
+    container: Arc<Container>,
+    flush: Option<Flush>,
+    indexed: BTreeMap<u32, u64>,
+}
+
+/// Makes the channel; the handle is needed before the writer can run.
+pub(super) fn pair() -> (WriterHandle, WriterQueue) {
+    let (sender, receiver) = channel();
+    let places = Arc::new(Semaphore::new(WAITING_MAX));
+    (WriterHandle { sender, places }, WriterQueue { receiver })
+}
+
+/// The writer's end of the channel.
+#[derive(Debug)]
+pub(super) struct WriterQueue {
+    receiver: Receiver<Command>,
+}
+
+impl WriterQueue {
+    /// Serves requests until it is closed.
+    pub(super) fn serve(self, mut writer: Writer) {
+        let mut carried = None;
+        let mut more = false;
+        loop {
+            let command = match carried.take() {
+                Some(command) => command,
+                None => {
+                    match self.receiver.recv_timeout(if more { Duration::ZERO } else { IDLE }) {
+                        Ok(command) => command,
+                        Err(RecvTimeoutError::Timeout) => {
+                            more = writer.idle();
+                            continue;
+                        }
+                        Err(RecvTimeoutError::Disconnected) => return,
+                    }
+                }
+            };
+            more = false;
+            match command {
+                Command::Write(first) => {
+                    let mut group = vec![first];
+                    while group.len() < GROUP_MAX {
+                        match self.receiver.try_recv() {
+                            Ok(Command::Write(request)) => group.push(request),
+                            Ok(other) => {
+                                carried = Some(other);
+                                break;
+                            }
+                            Err(_) => break,
+                        }
+                    }
+                    writer.write_group(group);
+                }
+                Command::Exclusive(Exclusive { work }) => work(&mut writer),
+                Command::Stop => return,
+                Command::Close(reply) => {
+                    let result = writer.flush_all();
+                    // Dropping the file is part of the close.
+                    drop(writer);
+                    let _gone = reply.send(result).is_err();
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(
+        file: Arc<redb::Database>,
+        clock: Clock,
+        sync: Sync,
+        freeze_at: usize,
+    ) -> Self {
+        Self {
+            file,
+            clock,
+            sync,
+            freeze_at,
+            last_sync: clock::monotonic(),
+            unsynced: false,
+            containers: BTreeMap::new(),
+            broken: None,
+            last_now: 0,
+        }
+    }
+
+    /// Tells the writer of a container and how far its index is.
+    pub(super) fn adopt(&mut self, container: Arc<Container>, indexed: BTreeMap<u32, u64>) {
+        let number = container.numbers().container;
+        self.containers.insert(number, Indexing { container, flush: None, indexed });
+    }
+
+    /// Forgets a container that is deleted.
+    pub(super) fn forget(&mut self, container: u32) {
+        self.containers.remove(&container);
+    }
+
+    /// Unix seconds that never go back, so that `_ts` rises with the LSN.
+    pub(super) fn now(&mut self) -> u32 {
+        let now = u32::try_from(self.clock.unix_seconds()).unwrap_or(u32::MAX);
+        self.last_now = self.last_now.max(now);
+        self.last_now
+    }
+
+    fn usable(&self) -> Result<(), StorageError> {
+        match &self.broken {
+            None => Ok(()),
+            Some(reason) => Err(StorageError::Unavailable(reason.clone())),
+        }
+    }
+
+    /// Runs `work` in a transaction and commits it.
+    pub(super) fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        let mut transaction = self.file.begin_write()?;
+        self.set_durability(&mut transaction)?;
+        let result = work(&transaction)?;
+        self.commit(transaction)?;
+        Ok(result)
+    }
+
+    fn set_durability(&mut self, transaction: &mut WriteTransaction) -> Result<(), StorageError> {
+        let sync = match self.sync {
+            Sync::Always => true,
+            Sync::Relaxed => clock::monotonic().duration_since(self.last_sync) >= RELAXED_SYNC,
+            Sync::Never => false,
+        };
+        if sync {
+            // Saves the allocator's state with each commit, so that an open after a crash is quick.
+            transaction.set_quick_repair(true);
+            self.last_sync = clock::monotonic();
+        } else {
+            transaction.set_durability(redb::Durability::None)?;
+        }
+        self.unsynced = !sync;
+        Ok(())
+    }
+
+    /// After a failed commit nobody knows what is in the file until it is opened again.
+    fn commit(&mut self, transaction: WriteTransaction) -> Result<(), StorageError> {
+        transaction.commit().map_err(|error| {
+            let reason = format!("a commit failed: {error}; restart the endpoint");
+            tracing::error!(reason, "storage takes no more writes");
+            self.broken = Some(reason.clone());
+            StorageError::Unavailable(reason)
+        })
+    }
+
+    fn write_group(&mut self, group: Vec<WriteRequest>) {
+        let mut replies: Vec<Reply> = Vec::with_capacity(group.len());
+        let now = self.now();
+        let result = self.usable().and_then(|()| {
+            self.group_commit(|stagings| {
+                for request in group {
+                    let WriteRequest { container, key, operations, reply } = request;
+                    let outcome = stagings
+                        .of(&container)
+                        .and_then(|staging| staging.execute(&key, operations, now));
+                    replies.push((reply, outcome));
+                }
+                Ok(())
+            })
+        });
+        for (reply, outcome) in replies {
+            let answer = match &result {
+                Ok(()) => outcome,
+                Err(error) => Err(StorageError::Unavailable(error.to_string())),
+            };
+            // A caller that has gone away finds its write when it looks.
+            let _gone = reply.send(answer).is_err();
+        }
+    }
+
+    /// Lets `fill` write, commits, and then makes what was written visible. Takes some index entries of
+    /// the containers concerned along.
+    pub(super) fn group_commit<T>(
+        &mut self,
+        fill: impl FnOnce(&mut Stagings<'_, '_>) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        let mut transaction = self.file.begin_write()?;
+        self.set_durability(&mut transaction)?;
+        let (result, mut open) = {
+            let (known, open) = (&self.containers, BTreeMap::new());
+            let mut stagings = Stagings { transaction: &transaction, known, open };
+            (fill(&mut stagings)?, stagings.open)
+        };
+        let mut written = false;
+        let mut flushed = Vec::new();
+        for (number, staging) in &mut open {
+            written |= staging.rows > 0 || !staging.changes.is_empty();
+            if let Some(flush) = self.containers.get_mut(number).and_then(|c| c.flush.as_mut()) {
+                // Faster than entries arrive, so that the layer is gone before the next one is full.
+                let least = FLUSH_BUDGET_MIN.min(self.freeze_at / 4 + 1);
+                let budget = staging.changes.len() + staging.changes.len() / 4 + least;
+                let budget = if staging.rows == 0 { IDLE_BUDGET } else { budget };
+                if flush.advance(&transaction, staging, budget)? {
+                    flushed.push(*number);
+                }
+                written = true;
+            }
+        }
+        let staged: Vec<Staged> = open.into_values().map(Staging::close).collect();
+        if !written {
+            drop(staged);
+            self.unsynced = false;
+            transaction.abort()?;
+            return Ok(result);
+        }
+        self.commit(transaction)?;
+        for staged in staged {
+            staged.publish();
+        }
+        self.after_commit(&flushed);
+        Ok(result)
+    }
+
+    fn after_commit(&mut self, flushed: &[u32]) {
+        for number in flushed {
+            if let Some(indexing) = self.containers.get_mut(number) {
+                if let Some(flush) = indexing.flush.take() {
+                    indexing.indexed = flush.finish(&indexing.container);
+                }
+            }
+        }
+        for indexing in self.containers.values_mut().filter(|indexing| indexing.flush.is_none()) {
+            indexing.flush = Flush::begin(&indexing.container, self.freeze_at, &indexing.indexed);
+        }
+    }
+
+    /// Moves one slice of index entries into the file; true when there is more to do.
+    fn idle(&mut self) -> bool {
+        if self.usable().is_err() {
+            return false;
+        }
+        match self.flush_slice() {
+            Ok(true) => true,
+            Ok(false) => {
+                if self.unsynced && self.sync == Sync::Relaxed {
+                    self.sync_now();
+                }
+                false
+            }
+            Err(error) => {
+                tracing::error!(%error, "moving index entries into the file failed");
+                false
+            }
+        }
+    }
+
+    fn flush_slice(&mut self) -> Result<bool, StorageError> {
+        let mut chosen = None;
+        for indexing in self.containers.values_mut() {
+            if indexing.flush.is_none() {
+                indexing.flush = Flush::begin(&indexing.container, 1, &indexing.indexed);
+            }
+            if indexing.flush.is_some() {
+                chosen = Some(Arc::clone(&indexing.container));
+            }
+        }
+        let Some(container) = chosen else { return Ok(false) };
+        self.group_commit(|stagings| stagings.of(&container).map(|_| ()))?;
+        Ok(true)
+    }
+
+    /// Moves all index entries into the file.
+    pub(super) fn flush_all(&mut self) -> Result<(), StorageError> {
+        self.usable()?;
+        while self.flush_slice()? {}
+        if self.unsynced && self.sync == Sync::Relaxed {
+            self.sync_now();
+        }
+        self.usable()
+    }
+
+    fn sync_now(&mut self) {
+        let result =
+            self.file.begin_write().map_err(StorageError::from).and_then(|mut transaction| {
+                transaction.set_quick_repair(true);
+                self.commit(transaction)
+            });
+        match result {
+            Ok(()) => {
+                self.unsynced = false;
+                self.last_sync = clock::monotonic();
+            }
+            Err(error) => tracing::error!(%error, "making commits durable failed"),
+        }
+    }
+}
+
+/// The containers of one commit.
+pub(super) struct Stagings<'txn, 'known> {
+    transaction: &'txn WriteTransaction,
+    known: &'known BTreeMap<u32, Indexing>,
+    open: BTreeMap<u32, Staging<'txn>>,
+}
+
+impl<'txn> Stagings<'txn, '_> {
+    /// The staging of a container, opened at first use.
+    pub(super) fn of(
+        &mut self,
+        container: &Arc<Container>,
+    ) -> Result<&mut Staging<'txn>, StorageError> {
+        match self.open.entry(container.numbers().container) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            // Opening the tables of a deleted container would make them anew.
+            Entry::Vacant(entry) if !self.known.contains_key(entry.key()) => {
+                Err(StorageError::NotFound)
+            }
+            Entry::Vacant(entry) => {
+                Ok(entry.insert(Staging::open(self.transaction, Arc::clone(container))?))
+            }
+        }
+    }
+}
+
+type Reply = (oneshot::Sender<Result<Outcome, StorageError>>, Result<Outcome, StorageError>);

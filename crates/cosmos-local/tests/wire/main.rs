@@ -1,0 +1,17 @@
+//! The protocol over the wire, request by request, with a plain HTTP client.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that is surprised has failed"
+)]
+
+mod batches;
+mod client;
+mod feeds;
+mod items;
+mod metadata;
+mod partitions;
+mod protocol;
+mod queries;

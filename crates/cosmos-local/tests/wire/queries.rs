@@ -1,0 +1,160 @@
+//! Queries: scopes, pages, indexes, strict mode.
+
+use cosmos_local::{LocalCosmos, Mode};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::client::{Answer, DOCS, KEY_A, Wire};
+
+/// Ten items in five logical partitions.
+async fn filled(wire: Wire) -> Wire {
+    for n in 0..10 {
+        let pk = ["a", "b", "c", "d", "e"][n % 5];
+        wire.create(json!({"id": format!("{n:02}"), "pk": pk, "n": n, "half": n / 2})).await;
+    }
+    wire
+}
+
+fn ids(answer: &Answer) -> Vec<Value> {
+    answer.column("id")
+}
+
+#[tokio::test]
+async fn one_logical_partition_is_queried_by_its_key() {
+    let wire = filled(Wire::lenient().await.with_container().await).await;
+    let answer = wire.query("SELECT * FROM c WHERE c.id > '04' ORDER BY c.id DESC", &[KEY_A]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(ids(&answer), ["05"]);
+    assert_eq!(answer.header("x-ms-item-count"), "1");
+    assert_eq!(answer.header("x-ms-documentdb-partitionkeyrangeid"), "0");
+    assert!(answer.body["_rid"].is_string());
+    let all = wire.query("SELECT VALUE c.n FROM c ORDER BY c.n DESC", &[KEY_A]).await;
+    assert_eq!(all.documents(), [json!(5), json!(0)]);
+    let equality = wire.query("SELECT * FROM c WHERE c.pk = 'b' AND c.n > 1", &[]).await;
+    assert_eq!(ids(&equality), ["06"]);
+    let count = wire.query("SELECT VALUE COUNT(1) FROM c", &[KEY_A]).await;
+    assert_eq!(count.documents(), [json!(2)]);
+}
+
+#[tokio::test]
+async fn parameters_are_bound_and_errors_have_a_position() {
+    let wire = filled(Wire::lenient().await.with_container().await).await;
+    let query = ("x-ms-documentdb-isquery", "True");
+    let body = json!({
+        "query": "SELECT * FROM c WHERE c.n = @n",
+        "parameters": [{"name": "@n", "value": 7}]
+    });
+    assert_eq!(ids(&wire.send(Method::POST, DOCS, &[query], &body).await), ["07"]);
+    for (text, word) in [
+        ("SELECT * FROM c WHERE", "position"),
+        ("SELECT * FROM c JOIN d IN c.items", ""),
+        ("SELECT * FROM c WHERE c.n = @m", ""),
+    ] {
+        let answer = wire.query(text, &[]).await;
+        assert_eq!(answer.status, 400, "{text}");
+        assert!(answer.message().contains(word), "{}", answer.message());
+    }
+    let no_query = wire.send(Method::POST, DOCS, &[query], &json!({})).await;
+    assert_eq!(no_query.status, 400);
+}
+
+#[tokio::test]
+async fn pages_continue_where_they_ended() {
+    let wire = filled(Wire::lenient().await.with_container().await).await;
+    for text in [
+        "SELECT * FROM c",
+        "SELECT * FROM c WHERE c.n >= 0",
+        "SELECT * FROM c ORDER BY c.n",
+        "SELECT * FROM c WHERE c.half >= 0 ORDER BY c.n DESC",
+    ] {
+        let mut seen = Vec::new();
+        let mut continuation = String::new();
+        for page in 0.. {
+            let mut headers = vec![("x-ms-max-item-count", "3")];
+            if page > 0 {
+                headers.push(("x-ms-continuation", &continuation));
+            }
+            let answer = wire.query(text, &headers).await;
+            assert_eq!(answer.status, 200, "{text}: {answer:?}");
+            assert!(answer.documents().len() <= 3);
+            seen.extend(ids(&answer));
+            continuation = answer.header("x-ms-continuation").to_owned();
+            if continuation.is_empty() {
+                break;
+            }
+            assert!(page < 10, "{text} does not end");
+        }
+        let mut sorted: Vec<String> =
+            seen.iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+        if text.ends_with("DESC") {
+            sorted.reverse();
+        }
+        if !text.contains("ORDER") {
+            sorted.sort();
+        }
+        let expected: Vec<_> = (0..10).map(|n| format!("{n:02}")).collect();
+        assert_eq!(sorted, expected, "{text}");
+    }
+    let bad = wire.query("SELECT * FROM c", &[("x-ms-continuation", "nonsense")]).await;
+    assert_eq!(bad.status, 400);
+}
+
+#[tokio::test]
+async fn all_items_are_listed_without_a_query() {
+    let wire = filled(Wire::lenient().await.with_container().await).await;
+    let first = wire.get(DOCS, &[("x-ms-max-item-count", "6")]).await;
+    let more = [("x-ms-continuation", first.header("x-ms-continuation"))];
+    let second = wire.get(DOCS, &more).await;
+    assert_eq!((first.documents().len(), second.documents().len()), (6, 4));
+}
+
+#[tokio::test]
+async fn an_indexed_filter_does_not_look_at_everything() {
+    let wire = filled(Wire::lenient().await.with_container().await).await;
+    let metrics = ("x-ms-documentdb-populatequerymetrics", "True");
+    let answer = wire.query("SELECT * FROM c WHERE c.n = 7", &[metrics]).await;
+    assert_eq!(ids(&answer), ["07"]);
+    let shown = answer.header("x-ms-documentdb-query-metrics");
+    assert!(shown.contains("retrievedDocumentCount=1;"), "{shown}");
+    let top = wire.query("SELECT TOP 2 * FROM c WHERE c.n > 3 ORDER BY c.n DESC", &[metrics]).await;
+    assert_eq!(ids(&top), ["09", "08"]);
+    let shown = top.header("x-ms-documentdb-query-metrics");
+    assert!(
+        shown.contains("retrievedDocumentCount=2;") || shown.contains("retrievedDocumentCount=3;"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn several_partitions_are_one_in_lenient_mode_only() {
+    let ordered = "SELECT * FROM c ORDER BY c.n";
+    let builder = LocalCosmos::builder().partitions(3);
+    let lenient =
+        filled(Wire::start(builder.clone().mode(Mode::Lenient)).await.with_container().await).await;
+    let answer = lenient.query(ordered, &[]).await;
+    assert_eq!(answer.documents().len(), 10);
+    assert_eq!(ids(&answer)[9], "09");
+
+    let strict = filled(Wire::start(builder.mode(Mode::Strict)).await.with_container().await).await;
+    for text in [
+        ordered,
+        "SELECT VALUE COUNT(1) FROM c",
+        "SELECT DISTINCT c.half FROM c",
+        "SELECT * FROM c OFFSET 1 LIMIT 2",
+    ] {
+        assert_eq!(strict.query(text, &[]).await.outcome(), (400, 1004), "{text}");
+        let with_key = strict.query(text, &[KEY_A]).await;
+        assert_eq!(with_key.status, 200, "{text}");
+    }
+    let keyed = strict.query("SELECT * FROM c WHERE c.pk = 'a' ORDER BY c.n", &[]).await;
+    assert_eq!(ids(&keyed), ["00", "05"], "an equality on the key names the partition");
+    assert_eq!(strict.query("SELECT * FROM c", &[]).await.documents().len(), 10);
+    let mut total = 0;
+    for id in ["0", "1", "2"] {
+        let range = [("x-ms-documentdb-partitionkeyrangeid", id)];
+        let answer = strict.query(ordered, &range).await;
+        assert_eq!(answer.header("x-ms-documentdb-partitionkeyrangeid"), id);
+        total += answer.documents().len();
+    }
+    assert_eq!(total, 10);
+}
