@@ -172,15 +172,14 @@ async fn lock(folder: &Path) -> Result<FolderLock, StartError> {
 
 async fn open(settings: &Settings) -> Result<Engine, StartError> {
     let options = EngineOptions {
-        folder: settings.data_dir.clone(),
         durability: match settings.durability {
             Durability::Durable => storage::Durability::Durable,
             Durability::Relaxed => storage::Durability::Relaxed,
         },
         cache_bytes: settings.cache_bytes,
-        strict: settings.mode == Mode::Strict,
+        ..EngineOptions::new(settings.data_dir.clone())
     };
-    let opened = tokio::task::spawn_blocking(move || Engine::open(options)).await;
+    let opened = tokio::task::spawn_blocking(move || Engine::open(&options)).await;
     let opened = opened.map_err(|error| StartError::Storage { reason: error.to_string() })?;
     Ok(opened?)
 }

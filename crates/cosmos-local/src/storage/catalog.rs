@@ -55,6 +55,8 @@ pub(crate) enum Offer {
     Autoscale {
         /// The upper limit.
         max: u32,
+        /// By how many percent the limit rises by itself; kept and shown, without effect here.
+        increment: Option<u32>,
     },
 }
 

@@ -36,6 +36,18 @@ pub(super) struct Admission {
     probation: Option<Probation>,
 }
 
+/// Refuses a folder that is not ours, without touching it; one that is missing or empty is fine.
+pub(crate) fn check(folder: &Path) -> Result<(), OpenError> {
+    match fs::metadata(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(io_error(folder, source)),
+        Ok(_) => match read_marker(folder)? {
+            Some(_) => Ok(()),
+            None => check_empty(folder),
+        },
+    }
+}
+
 /// Opens or makes the storage file of a folder.
 pub(super) fn open(folder: &Path, cache_bytes: usize) -> Result<(Database, Admission), OpenError> {
     fs::create_dir_all(folder).map_err(|source| io_error(folder, source))?;

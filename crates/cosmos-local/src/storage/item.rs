@@ -110,9 +110,9 @@ impl NewItem {
         Ok(Self { key, id, body, ttl, terms, generation })
     }
 
-    /// Size of the item as stored, in bytes.
-    pub(crate) fn size(&self) -> usize {
-        self.body.len()
+    /// How many values of the item are indexed.
+    pub(crate) fn indexed(&self) -> usize {
+        self.terms.paths.len() + self.terms.unique.len()
     }
 }
 
