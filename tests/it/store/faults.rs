@@ -217,14 +217,25 @@ async fn an_endpoint_that_is_gone_is_unavailable_and_nothing_was_sent() {
 #[tokio::test]
 async fn a_conflict_that_no_read_explains_is_an_error_of_its_own() {
     let fixture = Fixture::new().await;
-    // A unique key violation whose culprit the read-back cannot see: it has another type.
+    fixture.given("quote-1", &events(2)).await;
+    for expected in [ExpectedVersion::Exact(2), ExpectedVersion::Any] {
+        fixture.control().inject(status(409, 0).times(1)).unwrap();
+        let error = fixture.store.append("quote-1", expected, events(1)).await.unwrap_err();
+        assert!(matches!(error, AppendError::Unexplained { .. }), "{error:?}");
+    }
+    assert_eq!(fixture.events("quote-1").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_foreign_document_in_the_way_of_an_append_is_named() {
+    let fixture = Fixture::new().await;
+    // A unique key violation whose culprit is no event.
     let container = events_container(fixture.endpoint.endpoint()).await;
     let mine = event(1);
     let stranger = json!({"id": "stranger", "aggregateId": "quote-1", "eventId": mine.id()});
     container.create_item("quote-1", "stranger", stranger, None).await.unwrap();
     let error =
         fixture.store.append("quote-1", ExpectedVersion::NoStream, vec![mine]).await.unwrap_err();
-    // What is in the way is named.
     let AppendError::Corrupt(corrupt) = error else { panic!("{error:?}") };
     assert_eq!((corrupt.stream.as_str(), corrupt.document_id.as_str()), ("quote-1", "stranger"));
 }
