@@ -1,4 +1,4 @@
-//! The SQL dialect of Cosmos DB for NoSQL: parsing, analysis and evaluation over candidates.
+//! The SQL dialect of Cosmos DB: parsing, analysis and evaluation over candidates.
 //!
 //! Pure: no IO, no clock, no randomness. A query text with its parameters becomes a [`Prepared`]
 //! query; the caller scans whatever holds the candidates, guided by [`Prepared::constraints`], and

@@ -149,7 +149,10 @@ fn text_size_is_bounded() {
 proptest! {
     #[test]
     fn no_text_panics(text in ".{0,80}") {
-        let _ = prepare(&text, &json!({}));
+        for text in [text.clone(), format!("SELECT VALUE {text}"), format!("SELECT '{text}")] {
+            let is_refused = prepare(&text, &json!({})).is_err();
+            prop_assert!(is_refused || !text.is_empty());
+        }
     }
 
     #[test]
