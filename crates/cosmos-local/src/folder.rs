@@ -16,7 +16,7 @@ use crate::management::client;
 
 const LOCK_FILE: &str = "lock";
 const ENDPOINT_FILE: &str = "endpoint.json";
-const ENDPOINT_FILE_NEW: &str = "endpoint.json.new";
+const ENDPOINT_FILE_NEW: &str = "endpoint.json.tmp";
 
 /// Another process that only asks who uses the folder holds the lock for microseconds.
 const LOCK_ATTEMPTS: usize = 5;

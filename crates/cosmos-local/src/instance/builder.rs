@@ -62,9 +62,9 @@ impl LocalCosmosBuilder {
         self
     }
 
-    /// Memory for pages of the data file. The default is 64 MiB.
+    /// Memory for pages of the data file. The default is 48 MiB.
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
-        self.settings.cache_bytes = bytes;
+        self.settings.cache_bytes = Some(bytes);
         self
     }
 
