@@ -1,0 +1,248 @@
+//! The connection to the events container: batches and point reads.
+
+use std::{sync::Arc, time::Duration};
+
+use azure_core::credentials::{Secret, TokenCredential};
+use azure_data_cosmos::{
+    AccountEndpoint, AccountReference, ContainerClient, CosmosClient, CosmosRuntime,
+    RoutingStrategy, TransactionalBatch,
+    models::TransactionalBatchOperationResult,
+    options::{
+        BatchOptions, BinaryEncodingOptions, ConnectionPoolOptions, ContentResponseOnWrite,
+        EndToEndOperationLatencyPolicy, ItemReadOptions, OperationOptions, OperationOptionsBuilder,
+        Region, ThrottlingRetryOptionsBuilder,
+    },
+};
+use azure_identity::{
+    DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
+    UserAssignedId, WorkloadIdentityCredential,
+};
+use serde_json::value::RawValue;
+
+use super::{
+    Answered, BATCH_TIME_MAX, EVENTS_CONTAINER, READ_TIME_MAX, THROTTLE_RETRIES_MAX,
+    THROTTLE_WAIT_MAX,
+    failure::{is_definite_refusal, kind_of, may_be_stored, status_of, store_error, usage_of},
+    provision::is_loopback,
+};
+use crate::{
+    config::{Credential, StoreOptions},
+    store::{
+        document::EventDocument,
+        error::{StoreError, StoreErrorKind},
+        plan::BatchAnswer,
+        usage::{SessionToken, Usage},
+    },
+};
+
+/// A connection to the events container of one database.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    pub(super) events: ContainerClient,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Connection(..)")
+    }
+}
+
+impl Connection {
+    /// Connects and looks the container up.
+    pub(crate) async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
+        let client = connect(options).await?;
+        let database = client.database_client(options.database.as_str());
+        let events = Box::pin(database.container_client(EVENTS_CONTAINER, None))
+            .await
+            .map_err(store_error)?;
+        Ok(Self { events })
+    }
+
+    /// Sends a batch and says what the service made of it.
+    pub(crate) async fn send_batch(
+        &self,
+        request: BatchRequest,
+        time_left: Duration,
+    ) -> Answered<BatchAnswer> {
+        let options = BatchOptions::default()
+            .with_operation_options(operation_options(BATCH_TIME_MAX.min(time_left)));
+        match Box::pin(self.events.execute_transactional_batch(request.batch, Some(options))).await
+        {
+            Ok(response) => {
+                let usage = usage_of(&response.diagnostics());
+                let session_token = response
+                    .headers()
+                    .session_token()
+                    .map(|token| SessionToken::new(token.as_str()));
+                let value = if u16::from(response.status().status_code()) == 200 {
+                    BatchAnswer::Created
+                } else {
+                    match response.into_model() {
+                        Ok(body) => refusal(request.reads_predecessor, body.results()),
+                        Err(error) => BatchAnswer::Failed {
+                            error: StoreError::new(StoreErrorKind::Protocol).with_source(error),
+                            maybe_stored: true,
+                        },
+                    }
+                };
+                Answered { value, usage, session_token }
+            }
+            Err(error) => {
+                let maybe_stored = may_be_stored(&error);
+                let error = store_error(error);
+                let usage = error.usage();
+                let value = BatchAnswer::Failed { error, maybe_stored };
+                Answered { value, usage, session_token: None }
+            }
+        }
+    }
+
+    /// Reads one document by its id; nothing where there is none.
+    pub(crate) async fn read_item(
+        &self,
+        stream: &str,
+        item_id: &str,
+        session_token: Option<&SessionToken>,
+    ) -> Answered<Result<Option<Box<RawValue>>, StoreError>> {
+        let mut options =
+            ItemReadOptions::default().with_operation_options(operation_options(READ_TIME_MAX));
+        if let Some(token) = session_token {
+            options = options.with_session_token(token.as_str().to_owned());
+        }
+        match Box::pin(self.events.read_item(stream.to_owned(), item_id, Some(options))).await {
+            Ok(response) => {
+                let usage = usage_of(&response.diagnostics());
+                let session_token = response
+                    .headers()
+                    .session_token()
+                    .map(|token| SessionToken::new(token.as_str()));
+                let value = response.into_model::<Box<RawValue>>().map(Some).map_err(store_error);
+                Answered { value, usage, session_token }
+            }
+            Err(error) => {
+                let missing = status_of(&error) == (404, 0);
+                let error = store_error(error);
+                let usage = error.usage();
+                let value = if missing { Ok(None) } else { Err(error) };
+                Answered { value, usage, session_token: None }
+            }
+        }
+    }
+}
+
+/// A batch in the making: everything in it is stored, or nothing.
+pub(crate) struct BatchRequest {
+    batch: TransactionalBatch,
+    reads_predecessor: bool,
+}
+
+impl BatchRequest {
+    /// An empty batch for one stream.
+    pub(crate) fn new(stream: &str) -> Self {
+        Self { batch: TransactionalBatch::new(stream.to_owned()), reads_predecessor: false }
+    }
+
+    /// Requires that a document is there.
+    pub(crate) fn read(mut self, item_id: String) -> Self {
+        self.batch = self.batch.read_item(item_id, None);
+        self.reads_predecessor = true;
+        self
+    }
+
+    /// Requires that a document is not there, and stores it.
+    pub(crate) fn create(mut self, document: &EventDocument<'_>) -> Result<Self, StoreError> {
+        self.batch = self.batch.create_item(document).map_err(store_error)?;
+        Ok(self)
+    }
+}
+
+/// What a refused batch means: one operation says why, the others only that they were not done.
+fn refusal(reads_predecessor: bool, results: &[TransactionalBatchOperationResult]) -> BatchAnswer {
+    let cause = results
+        .iter()
+        .enumerate()
+        .find(|(_, result)| !result.is_success() && result.status_code() != 424);
+    let Some((index, result)) = cause else {
+        let error = StoreError::new(StoreErrorKind::Protocol)
+            .with_source("a batch was neither stored nor refused");
+        return BatchAnswer::Failed { error, maybe_stored: true };
+    };
+    let (status, sub_status) = (result.status_code(), result.substatus_code().unwrap_or(0));
+    match status {
+        409 => BatchAnswer::Occupied,
+        404 if index == 0 && reads_predecessor => BatchAnswer::PredecessorMissing,
+        _ => BatchAnswer::Failed {
+            error: StoreError::new(kind_of(status, sub_status))
+                .with_status(status, sub_status)
+                .with_retry_after(result.retry_after()),
+            maybe_stored: !is_definite_refusal(status, sub_status),
+        },
+    }
+}
+
+/// The options of every operation; see the module's documentation.
+pub(super) fn operation_options(time_max: Duration) -> OperationOptions {
+    let throttling = ThrottlingRetryOptionsBuilder::new()
+        .with_max_retry_count(THROTTLE_RETRIES_MAX)
+        .with_max_retry_wait_time(THROTTLE_WAIT_MAX)
+        .build();
+    OperationOptionsBuilder::new()
+        .with_content_response_on_write(ContentResponseOnWrite::Disabled)
+        .with_binary_encoding(BinaryEncodingOptions::new().with_enabled(false))
+        .with_end_to_end_latency_policy(EndToEndOperationLatencyPolicy::new(time_max))
+        .with_throttling_retry_options(throttling)
+        .build()
+}
+
+/// Makes a client of the account.
+pub(super) async fn connect(options: &StoreOptions) -> Result<CosmosClient, StoreError> {
+    let endpoint: AccountEndpoint = options.endpoint.parse().map_err(store_error)?;
+    // HTTP/1.1 answers faster than HTTP/2 on loopback, where connections cost nothing.
+    let pool = ConnectionPoolOptions::builder()
+        .with_is_http2_allowed(!is_loopback(&options.endpoint))
+        .build()
+        .map_err(store_error)?;
+    // Every store has a runtime of its own: connections belong to the tokio runtime that made them,
+    // and one that is shared by the process would outlive that.
+    let runtime = Box::pin(CosmosRuntime::builder().with_connection_pool(pool).build())
+        .await
+        .map_err(store_error)?;
+    let routing = match &options.region {
+        Some(region) => RoutingStrategy::ProximityTo(Region::from(region.clone())),
+        None => RoutingStrategy::PreferredRegions(Vec::new()),
+    };
+    let account = account(endpoint, &options.credential)?;
+    Box::pin(CosmosClient::builder().with_runtime(runtime).build(account, routing))
+        .await
+        .map_err(store_error)
+}
+
+fn account(
+    endpoint: AccountEndpoint,
+    credential: &Credential,
+) -> Result<AccountReference, StoreError> {
+    let failed = |error: azure_core::Error| {
+        StoreError::new(StoreErrorKind::Configuration).with_source(error)
+    };
+    let token: Arc<dyn TokenCredential> = match credential {
+        Credential::Key(key) => {
+            let key = Secret::new(key.clone());
+            return Ok(AccountReference::with_authentication_key(endpoint, key));
+        }
+        Credential::ManagedIdentity { client_id } => {
+            let user_assigned_id = client_id.clone().map(UserAssignedId::ClientId);
+            let options =
+                ManagedIdentityCredentialOptions { user_assigned_id, ..Default::default() };
+            ManagedIdentityCredential::new(Some(options)).map_err(failed)?
+        }
+        Credential::WorkloadIdentity => WorkloadIdentityCredential::new(None).map_err(failed)?,
+        Credential::DeveloperTools => DeveloperToolsCredential::new(None).map_err(failed)?,
+    };
+    Ok(AccountReference::with_credential(endpoint, token))
+}
+
+/// What an operation that failed before it was sent took.
+pub(super) fn failed<T>(error: StoreError) -> Answered<Result<T, StoreError>> {
+    let usage: Usage = error.usage();
+    Answered { value: Err(error), usage, session_token: None }
+}

@@ -1,0 +1,135 @@
+//! What the SDK's errors mean.
+
+use std::time::Duration;
+
+use azure_data_cosmos::{CosmosError, diagnostics::DiagnosticsContext};
+
+use crate::store::{
+    error::{StoreError, StoreErrorKind},
+    usage::Usage,
+};
+
+/// Sub-status of a 403: the logical partition has reached its size limit.
+const PARTITION_FULL: u32 = 1014;
+/// Sub-status of a 404: what contains the resource is not there.
+const OWNER_NOT_FOUND: u32 = 1003;
+/// Sub-statuses from here on are the SDK's own.
+const SDK_SUB_STATUS_MIN: u32 = 20_000;
+/// Sub-statuses of the SDK for addresses and credentials that it cannot use.
+const INVALID_ENDPOINT: [u32; 2] = [20_105, 20_106];
+
+/// What an operation took, from its diagnostics.
+pub(super) fn usage_of(diagnostics: &DiagnosticsContext) -> Usage {
+    Usage {
+        request_charge: diagnostics.total_request_charge().value(),
+        round_trips: u32::try_from(diagnostics.request_count()).unwrap_or(u32::MAX),
+    }
+}
+
+/// The HTTP status and the sub-status.
+pub(super) fn status_of(error: &CosmosError) -> (u16, u32) {
+    let status = error.status();
+    let sub_status = status.sub_status().map_or(0, |sub_status| u32::from(sub_status.value()));
+    (u16::from(status.status_code()), sub_status)
+}
+
+/// Turns an error of the SDK into one of the store.
+pub(super) fn store_error(error: CosmosError) -> StoreError {
+    let (status, sub_status) = status_of(&error);
+    let headers = error.response().map(|response| response.headers().clone());
+    let retry_after =
+        headers.as_ref().and_then(|headers| headers.retry_after_ms).map(Duration::from_millis);
+    let activity_id = headers
+        .and_then(|headers| headers.activity_id)
+        .map(|activity_id| activity_id.as_str().to_owned());
+    let usage = error.diagnostics().map(|diagnostics| usage_of(&diagnostics)).unwrap_or_default();
+    StoreError::new(kind_of(status, sub_status))
+        .with_status(status, sub_status)
+        .with_retry_after(retry_after)
+        .with_activity_id(activity_id)
+        .with_usage(usage)
+        .with_source(error)
+}
+
+/// What a status means for the caller.
+pub(super) fn kind_of(status: u16, sub_status: u32) -> StoreErrorKind {
+    match (status, sub_status) {
+        (_, sub_status) if INVALID_ENDPOINT.contains(&sub_status) => StoreErrorKind::Configuration,
+        (403, PARTITION_FULL) => StoreErrorKind::StreamFull,
+        (401 | 403, _) => StoreErrorKind::Denied,
+        (404, OWNER_NOT_FOUND | 0) => StoreErrorKind::NotProvisioned,
+        (413, _) => StoreErrorKind::TooLarge,
+        (429, _) => StoreErrorKind::Throttled,
+        (404 | 408 | 410 | 449, _) => StoreErrorKind::Unavailable,
+        (500..=599, _) => StoreErrorKind::Unavailable,
+        (400..=499, _) => StoreErrorKind::Rejected,
+        _ => StoreErrorKind::Protocol,
+    }
+}
+
+/// Whether a batch that ended with this error may have been stored: whether one of its requests may
+/// have reached the service without a definite refusal.
+pub(super) fn may_be_stored(error: &CosmosError) -> bool {
+    let Some(diagnostics) = error.diagnostics() else {
+        // The SDK gives up without diagnostics only before it sends.
+        return error.is_from_wire();
+    };
+    diagnostics.compaction().is_some()
+        || diagnostics.requests().iter().any(|request| {
+            let status = request.status();
+            let sub_status = status.sub_status().map_or(0, |code| u32::from(code.value()));
+            request.request_sent().may_have_been_sent()
+                && !is_definite_refusal(u16::from(status.status_code()), sub_status)
+        })
+}
+
+/// Whether a status says that the request was not carried out. A time-out and an error of the server
+/// say nothing of the kind.
+pub(super) fn is_definite_refusal(status: u16, sub_status: u32) -> bool {
+    (400..=499).contains(&status) && status != 408 && sub_status < SDK_SUB_STATUS_MIN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_say_what_the_caller_does_next() {
+        for (status, sub_status, kind) in [
+            (429, 3200, StoreErrorKind::Throttled),
+            (401, 0, StoreErrorKind::Denied),
+            (403, 5300, StoreErrorKind::Denied),
+            (403, 1014, StoreErrorKind::StreamFull),
+            (404, 0, StoreErrorKind::NotProvisioned),
+            (404, 1003, StoreErrorKind::NotProvisioned),
+            (404, 1002, StoreErrorKind::Unavailable),
+            (413, 0, StoreErrorKind::TooLarge),
+            (400, 0, StoreErrorKind::Rejected),
+            (408, 20008, StoreErrorKind::Unavailable),
+            (449, 0, StoreErrorKind::Unavailable),
+            (503, 20003, StoreErrorKind::Unavailable),
+            (200, 0, StoreErrorKind::Protocol),
+        ] {
+            assert_eq!(kind_of(status, sub_status), kind, "{status}/{sub_status}");
+        }
+    }
+
+    #[test]
+    fn only_a_refusal_by_the_service_is_definite() {
+        for (status, sub_status, definite) in [
+            (429, 3200, true),
+            (403, 0, true),
+            (410, 1002, true),
+            (449, 0, true),
+            (408, 0, false),
+            (408, 20008, false),
+            (500, 0, false),
+            (503, 0, false),
+            (503, 20003, false),
+            (400, 20_001, false),
+            (200, 0, false),
+        ] {
+            assert_eq!(is_definite_refusal(status, sub_status), definite, "{status}/{sub_status}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Creating containers, and reading what they are.
+
+use azure_data_cosmos::{
+    AccountEndpoint, CosmosError, DatabaseClient,
+    models::{
+        ContainerProperties, IndexingMode, IndexingPolicy, PropertyPath, TimeToLive, UniqueKey,
+        UniqueKeyPolicy,
+    },
+};
+
+use super::{
+    connection::connect,
+    failure::{status_of, store_error},
+};
+use crate::{
+    config::StoreOptions,
+    store::{
+        error::StoreError,
+        provision::{ContainerShape, DefaultTtl},
+    },
+};
+
+/// Whether an endpoint is on this machine.
+pub(crate) fn is_loopback(endpoint: &str) -> bool {
+    let Ok(endpoint) = endpoint.parse::<AccountEndpoint>() else { return false };
+    match endpoint.url().host_str() {
+        Some("localhost" | "[::1]") => true,
+        Some(host) => host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
+        None => false,
+    }
+}
+
+/// What was found, for each wanted container in order; nothing where it is missing.
+pub(crate) type Found = Vec<(Option<ContainerShape>, Presence)>;
+
+/// Whether a container was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// It was there.
+    Existed,
+    /// It was made by this call.
+    Created,
+    /// It is not there.
+    Missing,
+}
+
+/// Reads the containers' shapes, and creates the missing ones where that is wanted.
+pub(crate) async fn create_or_read_containers(
+    options: &StoreOptions,
+    wanted: &[ContainerShape],
+    create: bool,
+) -> Result<Found, StoreError> {
+    let client = connect(options).await?;
+    if create {
+        let created = Box::pin(client.create_database(&options.database, None)).await;
+        existing_is_fine(created)?;
+    }
+    let database = client.database_client(options.database.as_str());
+    let mut found = Vec::with_capacity(wanted.len());
+    for shape in wanted {
+        found.push(Box::pin(create_or_read(&database, shape, create)).await?);
+    }
+    Ok(found)
+}
+
+async fn create_or_read(
+    database: &DatabaseClient,
+    wanted: &ContainerShape,
+    create: bool,
+) -> Result<(Option<ContainerShape>, Presence), StoreError> {
+    if let Some(shape) = read(database, wanted.name).await? {
+        return Ok((Some(shape), Presence::Existed));
+    }
+    if !create {
+        return Ok((None, Presence::Missing));
+    }
+    let created = Box::pin(database.create_container(properties(wanted), None)).await;
+    // Another process may have been faster; what counts is what is there now.
+    let presence = if existing_is_fine(created)? { Presence::Created } else { Presence::Existed };
+    Ok((read(database, wanted.name).await?, presence))
+}
+
+async fn read(
+    database: &DatabaseClient,
+    name: &'static str,
+) -> Result<Option<ContainerShape>, StoreError> {
+    let container = match Box::pin(database.container_client(name, None)).await {
+        Ok(container) => container,
+        Err(error) if status_of(&error).0 == 404 => return Ok(None),
+        Err(error) => return Err(store_error(error)),
+    };
+    match Box::pin(container.read(None)).await {
+        Ok(response) => response
+            .into_model()
+            .map(|properties| Some(shape(name, &properties)))
+            .map_err(store_error),
+        Err(error) if status_of(&error).0 == 404 => Ok(None),
+        Err(error) => Err(store_error(error)),
+    }
+}
+
+/// Whether the call created something; that it exists already is no error.
+fn existing_is_fine<T>(created: Result<T, CosmosError>) -> Result<bool, StoreError> {
+    match created {
+        Ok(_) => Ok(true),
+        Err(error) if status_of(&error).0 == 409 => Ok(false),
+        Err(error) => Err(store_error(error)),
+    }
+}
+
+fn properties(shape: &ContainerShape) -> ContainerProperties {
+    let mut indexing = IndexingPolicy::default().with_indexing_mode(IndexingMode::Consistent);
+    indexing.automatic = true;
+    for path in &shape.included_paths {
+        indexing = indexing.with_included_path(PropertyPath::default().with_path(path.clone()));
+    }
+    for path in &shape.excluded_paths {
+        indexing = indexing.with_excluded_path(PropertyPath::default().with_path(path.clone()));
+    }
+    let key = shape.partition_key.first().cloned().unwrap_or_default();
+    let mut properties =
+        ContainerProperties::new(shape.name, key.into()).with_indexing_policy(indexing);
+    properties = match shape.default_ttl {
+        DefaultTtl::Off => properties,
+        DefaultTtl::PerDocument => properties.with_default_ttl(TimeToLive::NoDefault),
+        DefaultTtl::Seconds(seconds) => properties.with_default_ttl(TimeToLive::Seconds(seconds)),
+    };
+    if shape.unique_keys.is_empty() {
+        return properties;
+    }
+    let policy = shape.unique_keys.iter().fold(UniqueKeyPolicy::default(), |policy, paths| {
+        let key = paths.iter().fold(UniqueKey::default(), |key, path| key.with_path(path.clone()));
+        policy.with_unique_key(key)
+    });
+    properties.with_unique_key_policy(policy)
+}
+
+fn shape(name: &'static str, properties: &ContainerProperties) -> ContainerShape {
+    let paths = |paths: &[PropertyPath]| paths.iter().map(|path| path.path.clone()).collect();
+    let indexing = properties.indexing_policy.clone().unwrap_or_default();
+    ContainerShape {
+        name,
+        partition_key: properties
+            .partition_key
+            .paths()
+            .iter()
+            .map(|path| path.clone().into_owned())
+            .collect(),
+        unique_keys: properties
+            .unique_key_policy
+            .iter()
+            .flat_map(|policy| policy.unique_keys.iter().map(|key| key.paths.clone()))
+            .collect(),
+        default_ttl: match properties.default_ttl {
+            TimeToLive::NoDefault => DefaultTtl::PerDocument,
+            TimeToLive::Seconds(seconds) => DefaultTtl::Seconds(seconds),
+            _ => DefaultTtl::Off,
+        },
+        indexed: indexing.automatic && indexing.indexing_mode == Some(IndexingMode::Consistent),
+        included_paths: paths(&indexing.included_paths),
+        excluded_paths: paths(&indexing.excluded_paths),
+        more_paths_allowed: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::provision::wanted_containers;
+
+    #[test]
+    fn loopback_is_told_by_the_host() {
+        for endpoint in [
+            "http://localhost:8081",
+            "http://127.0.0.1:1/",
+            "https://127.1.2.3",
+            "http://[::1]:8081/",
+        ] {
+            assert!(is_loopback(endpoint), "{endpoint}");
+        }
+        for endpoint in ["https://account.documents.azure.com/", "http://10.0.0.1", "nonsense"] {
+            assert!(!is_loopback(endpoint), "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn what_is_created_reads_back_as_what_was_wanted() {
+        for wanted in wanted_containers() {
+            let read = shape(wanted.name, &properties(&wanted));
+            assert_eq!(wanted.differences(&read), Vec::<String>::new());
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The containers of an event store: what they must be, and making them so.
+//!
+//! Partition keys and unique keys can never be changed later, so a container that differs is
+//! refused, with each difference, and never touched.
+
+use std::collections::BTreeSet;
+
+use thiserror::Error;
+
+use super::{
+    cosmos::{EVENTS_CONTAINER, create_or_read_containers, is_loopback},
+    error::StoreError,
+};
+use crate::config::StoreOptions;
+
+/// The path that a service adds to the excluded ones by itself.
+const ETAG_PATH: &str = "/\"_etag\"/?";
+/// Everything that is not included is excluded.
+const ALL_PATHS: &str = "/*";
+
+/// Whether documents expire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DefaultTtl {
+    Off,
+    PerDocument,
+    Seconds(u32),
+}
+
+impl std::fmt::Display for DefaultTtl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::PerDocument => f.write_str("per document"),
+            Self::Seconds(seconds) => write!(f, "{seconds} seconds by default"),
+        }
+    }
+}
+
+/// What matters of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ContainerShape {
+    pub(crate) name: &'static str,
+    pub(crate) partition_key: Vec<String>,
+    pub(crate) unique_keys: Vec<Vec<String>>,
+    pub(crate) default_ttl: DefaultTtl,
+    pub(crate) indexed: bool,
+    pub(crate) included_paths: Vec<String>,
+    pub(crate) excluded_paths: Vec<String>,
+    /// More included paths are fine: an application's views declare their own.
+    pub(crate) more_paths_allowed: bool,
+}
+
+impl ContainerShape {
+    fn new(name: &'static str, partition_key: &str, default_ttl: DefaultTtl) -> Self {
+        Self {
+            name,
+            partition_key: vec![partition_key.to_owned()],
+            unique_keys: Vec::new(),
+            default_ttl,
+            indexed: true,
+            // A partition key is not indexed unless it is included.
+            included_paths: vec![format!("{partition_key}/?")],
+            excluded_paths: vec![ALL_PATHS.to_owned()],
+            more_paths_allowed: false,
+        }
+    }
+
+    /// What is different about another container, in sentences.
+    pub(crate) fn differences(&self, found: &Self) -> Vec<String> {
+        let mut differences = Vec::new();
+        let mut differs = |what: &str, is: String, must_be: String| {
+            if is != must_be {
+                differences.push(format!("its {what} is {is}, not {must_be}"));
+            }
+        };
+        differs("partition key", list(&found.partition_key), list(&self.partition_key));
+        differs("unique keys", keys(&found.unique_keys), keys(&self.unique_keys));
+        differs("time to live", found.default_ttl.to_string(), self.default_ttl.to_string());
+        differs("indexing", mode(found.indexed), mode(self.indexed));
+        let included = if self.more_paths_allowed {
+            found
+                .included_paths
+                .iter()
+                .filter(|path| self.included_paths.contains(path))
+                .cloned()
+                .collect()
+        } else {
+            found.included_paths.clone()
+        };
+        differs("set of indexed paths", set(&included), set(&self.included_paths));
+        differs("set of excluded paths", set(&found.excluded_paths), set(&self.excluded_paths));
+        differences
+    }
+}
+
+fn list(paths: &[String]) -> String {
+    if paths.is_empty() { "none".to_owned() } else { paths.join(" + ") }
+}
+
+fn keys(keys: &[Vec<String>]) -> String {
+    let keys: BTreeSet<String> = keys.iter().map(|paths| list(paths)).collect();
+    list(&keys.into_iter().collect::<Vec<_>>())
+}
+
+fn mode(indexed: bool) -> String {
+    if indexed { "consistent" } else { "not consistent" }.to_owned()
+}
+
+fn set(paths: &[String]) -> String {
+    let paths: BTreeSet<&String> = paths.iter().filter(|path| *path != ETAG_PATH).collect();
+    paths.into_iter().cloned().collect::<Vec<_>>().join(", ")
+}
+
+/// The containers of an event store.
+pub(crate) fn wanted_containers() -> Vec<ContainerShape> {
+    let mut events = ContainerShape::new(EVENTS_CONTAINER, "/aggregateId", DefaultTtl::Off);
+    events.unique_keys = vec![vec!["/eventId".to_owned()]];
+    events.included_paths.extend(["/eventId/?".to_owned(), "/sequenceNumber/?".to_owned()]);
+    let snapshots = ContainerShape::new("snapshots", "/aggregateId", DefaultTtl::Off);
+    let mut read_models =
+        ContainerShape::new("read-models", "/partitionKey", DefaultTtl::PerDocument);
+    read_models.more_paths_allowed = true;
+    let leases = ContainerShape::new("leases", "/processor", DefaultTtl::PerDocument);
+    vec![events, snapshots, read_models, leases]
+}
+
+/// What [`provision`] found or did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProvisionReport {
+    /// The containers that were made by this call.
+    pub created: Vec<&'static str>,
+    /// The containers that were there, and are right.
+    pub existing: Vec<&'static str>,
+}
+
+/// Why a database is not ready for an event store.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ProvisionError {
+    /// Containers are missing or different. Off loopback nothing is created.
+    #[error("the database {database:?} is not an event store: {}", problems.join("; "))]
+    Unfit {
+        /// The database.
+        database: String,
+        /// What is wrong, one sentence each.
+        problems: Vec<String>,
+    },
+    /// The service failed, or the way to it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes a database ready for an event store: the containers `events`, `snapshots`, `read-models`
+/// and `leases`, with their keys, times to live and indexing policies. Safe to repeat.
+///
+/// On loopback, what is missing is created. Off loopback nothing is: there, the deployment decides
+/// on throughput and backups, and this only verifies. Whether the account has a single write region
+/// and at least session consistency cannot be read through the SDK, and is not verified here.
+///
+/// # Errors
+///
+/// [`ProvisionError::Unfit`] with every difference; a container that differs is left as it is.
+///
+/// # Cancel safety
+///
+/// When the future is dropped, some containers may have been created. Call it again.
+pub async fn provision(options: &StoreOptions) -> Result<ProvisionReport, ProvisionError> {
+    let wanted = wanted_containers();
+    let found = create_or_read_containers(options, &wanted, is_loopback(&options.endpoint)).await?;
+    let mut report = ProvisionReport { created: Vec::new(), existing: Vec::new() };
+    let mut problems = Vec::new();
+    for (wanted, (shape, presence)) in wanted.iter().zip(found) {
+        let Some(shape) = shape else {
+            problems.push(format!("container {:?} is missing", wanted.name));
+            continue;
+        };
+        let differences = wanted.differences(&shape);
+        problems.extend(
+            differences
+                .iter()
+                .map(|difference| format!("container {:?}: {difference}", wanted.name)),
+        );
+        match presence {
+            super::cosmos::Presence::Created => report.created.push(wanted.name),
+            _ => report.existing.push(wanted.name),
+        }
+    }
+    if problems.is_empty() {
+        Ok(report)
+    } else {
+        Err(ProvisionError::Unfit { database: options.database.clone(), problems })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_difference_is_named() {
+        let containers = wanted_containers();
+        let events = containers.first().unwrap();
+        let other = ContainerShape {
+            partition_key: vec!["/id".to_owned()],
+            unique_keys: Vec::new(),
+            default_ttl: DefaultTtl::Seconds(60),
+            indexed: false,
+            included_paths: vec!["/*".to_owned()],
+            excluded_paths: vec![ETAG_PATH.to_owned()],
+            ..events.clone()
+        };
+        assert_eq!(
+            events.differences(&other),
+            [
+                "its partition key is /id, not /aggregateId",
+                "its unique keys is none, not /eventId",
+                "its time to live is 60 seconds by default, not off",
+                "its indexing is not consistent, not consistent",
+                "its set of indexed paths is /*, not /aggregateId/?, /eventId/?, /sequenceNumber/?",
+                "its set of excluded paths is , not /*",
+            ]
+        );
+    }
+
+    #[test]
+    fn order_and_the_services_own_path_do_not_count() {
+        let containers = wanted_containers();
+        let events = containers.first().unwrap();
+        let mut found = events.clone();
+        found.included_paths.reverse();
+        found.excluded_paths.push(ETAG_PATH.to_owned());
+        assert_eq!(events.differences(&found), Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_read_models_may_index_more() {
+        for wanted in wanted_containers() {
+            let mut found = wanted.clone();
+            found.included_paths.push("/data/country/?".to_owned());
+            assert_eq!(wanted.differences(&found).is_empty(), wanted.name == "read-models");
+        }
+    }
+}
