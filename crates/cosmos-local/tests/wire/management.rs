@@ -7,7 +7,12 @@ use serde_json::{Value, json};
 use crate::client::{DOCS, KEY_A, Wire};
 
 /// One request to the management port; gives the status and the body.
-pub async fn manage(endpoint: &str, method: Method, path: &str, body: &Value) -> (u16, Value) {
+pub(crate) async fn manage(
+    endpoint: &str,
+    method: Method,
+    path: &str,
+    body: &Value,
+) -> (u16, Value) {
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let client = reqwest::Client::new();
     let request = client.request(method, format!("{endpoint}{path}")).body(body);
