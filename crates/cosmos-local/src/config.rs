@@ -28,8 +28,8 @@ pub enum Durability {
     Relaxed,
 }
 
-/// Everything that can be chosen.
-#[derive(Debug, Clone)]
+/// Everything that can be chosen. Not `Debug`, for the key stays out of logs.
+#[derive(Clone)]
 pub(crate) struct Settings {
     /// Where the data is kept; `None` is memory.
     pub data_dir: Option<PathBuf>,
