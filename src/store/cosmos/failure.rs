@@ -60,8 +60,7 @@ pub(super) fn kind_of(status: u16, sub_status: u32) -> StoreErrorKind {
         (404, OWNER_NOT_FOUND | 0) => StoreErrorKind::NotProvisioned,
         (413, _) => StoreErrorKind::TooLarge,
         (429, _) => StoreErrorKind::Throttled,
-        (404 | 408 | 410 | 449, _) => StoreErrorKind::Unavailable,
-        (500..=599, _) => StoreErrorKind::Unavailable,
+        (404 | 408 | 410 | 449 | 500..=599, _) => StoreErrorKind::Unavailable,
         (400..=499, _) => StoreErrorKind::Rejected,
         _ => StoreErrorKind::Protocol,
     }
