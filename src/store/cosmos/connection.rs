@@ -171,15 +171,14 @@ fn refusal(reads_predecessor: bool, results: &[TransactionalBatchOperationResult
         return BatchAnswer::Failed { error, maybe_stored: true };
     };
     let (status, sub_status) = (result.status_code(), result.substatus_code().unwrap_or(0));
+    let error = StoreError::new(kind_of(status, sub_status))
+        .with_status(status, sub_status)
+        .with_retry_after(result.retry_after());
     match status {
         409 => BatchAnswer::Occupied,
         404 if index == 0 && reads_predecessor => BatchAnswer::PredecessorMissing,
-        _ => BatchAnswer::Failed {
-            error: StoreError::new(kind_of(status, sub_status))
-                .with_status(status, sub_status)
-                .with_retry_after(result.retry_after()),
-            maybe_stored: !is_definite_refusal(status, sub_status),
-        },
+        429 | 449 => BatchAnswer::Busy(error),
+        _ => BatchAnswer::Failed { error, maybe_stored: !is_definite_refusal(status, sub_status) },
     }
 }
 
