@@ -19,10 +19,10 @@ use super::{BadInput, JSON_DEPTH_MAX, JsonProblem, Part};
 const SIGNIFICAND_BITS: u32 = 53;
 /// Below, every integer is a binary64, and its digits are its own.
 const PLAIN_BELOW: f64 = 9_007_199_254_740_992.0;
-/// From here on a number without a fraction may be an integer that serde_json has rounded, because
+/// From here on a number without a fraction may be an integer that [`serde_json`] has rounded, because
 /// it fits neither an `i64` nor a `u64`.
 const MAYBE_ROUNDED_FROM: f64 = 9_223_372_036_854_775_808.0;
-/// How serde_json reports a number beyond binary64; the text is the only sign that it gives.
+/// How [`serde_json`] reports a number beyond binary64; the text is the only sign that it gives.
 const OUT_OF_RANGE: &str = "number out of range";
 
 /// Parses and checks a text.

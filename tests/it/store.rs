@@ -6,3 +6,4 @@ mod faults;
 mod histories;
 mod provision;
 mod read;
+mod telemetry;

@@ -243,8 +243,7 @@ async fn bad_input_is_refused_before_anything_is_sent() {
         let store = fixture.store.clone();
         async move { store.append(stream, ExpectedVersion::Any, events).await }
     };
-    let twice = vec![event(1), event(2).with_id(event(1).id())];
-    let same = vec![twice[0].clone(), twice[0].clone()];
+    let same = vec![event(1); 2];
     assert!(matches!(
         append("", events(1)).await,
         Err(AppendError::BadInput(BadInput::StreamIdLength { .. }))

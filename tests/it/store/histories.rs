@@ -125,7 +125,8 @@ impl History<'_> {
         trouble: Trouble,
     ) -> Result<AppendOutcome, AppendError> {
         let lose = |action| {
-            let fault = Fault::new(action).on_kind("batch").with_partition_key(self.stream.as_str());
+            let fault =
+                Fault::new(action).on_kind("batch").with_partition_key(self.stream.as_str());
             self.fixture.control().inject(fault.times(1)).unwrap();
         };
         let call = || self.fixture.store.append(self.stream.as_str(), expected, events.to_vec());
@@ -146,7 +147,9 @@ impl History<'_> {
     async fn take(&mut self, step: Step) {
         let commits = self.model.commits.len();
         match step {
-            Step::Append { count, expect, trouble } => self.new_events(count, expect, trouble).await,
+            Step::Append { count, expect, trouble } => {
+                self.new_events(count, expect, trouble).await;
+            }
             Step::Repeat { which, expect, trouble } if commits > 0 => {
                 let which = which % commits;
                 let expected = self.model.expected(expect);
@@ -201,11 +204,8 @@ impl History<'_> {
 
 #[test]
 fn a_stream_is_one_application_of_each_acknowledged_append() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let fixture = runtime.block_on(Fixture::new());
     let histories = std::cell::Cell::new(0_u32);
     let mut runner = TestRunner::new(Config {

@@ -107,7 +107,7 @@ async fn as_of_gives_the_longest_prefix_that_was_recorded_then() {
     for _ in 0..4 {
         fixture.given("quote-1", &events(2)).await;
         times.push(fixture.events("quote-1").await.last().unwrap().recorded_at());
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
     }
     // A writer whose clock is behind: its events come after others that were recorded later.
     clock.set("2026-11-20T10:00:30Z".parse().unwrap());
