@@ -39,7 +39,7 @@ impl Load {
     /// Appends about this many events in all; returns appends per second.
     pub(crate) async fn append_events(&self, events: u64) -> f64 {
         let each = events.div_ceil(EVENTS_PER_APPEND * TASKS);
-        self.run(|done, _| done < each).await
+        self.run(move |done, _| done < each).await
     }
 
     /// Appends for this long; returns appends per second.
