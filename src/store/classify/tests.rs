@@ -163,10 +163,7 @@ fn commits() -> impl Strategy<Value = Vec<Vec<(u64, u64)>>> {
             n += 1;
             (n, content)
         };
-        commits
-            .into_iter()
-            .map(|commit| commit.into_iter().map(&mut numbered).collect())
-            .collect()
+        commits.into_iter().map(|commit| commit.into_iter().map(&mut numbered).collect()).collect()
     })
 }
 
