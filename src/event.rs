@@ -16,6 +16,13 @@ mod new;
 mod recorded;
 mod time;
 
+pub(crate) use self::{
+    canonical::is_same_json,
+    hash::content_hash,
+    json::restore_integers,
+    recorded::Fields,
+    time::{format_timestamp, parse_timestamp, whole_microseconds},
+};
 pub use self::{
     hash::ContentHash,
     id::EventId,
@@ -24,12 +31,6 @@ pub use self::{
     metadata::Metadata,
     new::NewEvent,
     recorded::{Commit, RecordedEvent},
-};
-pub(crate) use self::{
-    hash::content_hash,
-    json::restore_integers,
-    recorded::Fields,
-    time::{format_timestamp, parse_timestamp, whole_microseconds},
 };
 
 /// The longest event type, in characters.

@@ -13,6 +13,7 @@
 //! aggregates, projections or HTTP; its sub-module `cosmos` is the only one that knows the SDK.
 
 mod append;
+mod changes;
 mod classify;
 mod cosmos;
 mod document;
@@ -25,10 +26,12 @@ mod usage;
 
 use std::{sync::Arc, time::Duration};
 
+pub(crate) use self::cosmos::is_loopback;
 pub use self::{
     append::{AppendOptions, BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, WINNING_EVENTS_MAX},
+    changes::{Changes, ChangesFrom, ChangesPage},
     error::{AppendError, CorruptDocument, ReadError, StoreError, StoreErrorKind},
-    list::{Counts, ListStreams, StreamPage, StreamPages},
+    list::{Counts, ListStreams, StreamPage, StreamPages, TypeCounts},
     provision::{ProvisionError, ProvisionReport, provision},
     read::{EventPages, EventStream, Events, ReadStream},
     usage::{AppendOutcome, Receipt, SessionToken, Usage},

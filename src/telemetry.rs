@@ -41,6 +41,8 @@ pub enum OperationKind {
     ListStreams,
     /// A count of all events and streams.
     Count,
+    /// One page of the change feed.
+    ChangesPage,
 }
 
 impl OperationKind {
@@ -53,6 +55,7 @@ impl OperationKind {
             Self::ReadVersion => "read_version",
             Self::ListStreams => "list_streams",
             Self::Count => "count",
+            Self::ChangesPage => "changes_page",
         }
     }
 }

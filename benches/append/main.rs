@@ -27,6 +27,10 @@ use cosmos_local::LocalCosmos;
 use load::{Load, TASKS};
 use null_server::NullServer;
 
+/// As in the shipped binary; both sides of each ratio run on it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const EVENTS_PER_APPEND: u64 = 3;
 
 /// How much work a run does.

@@ -12,6 +12,17 @@ use serde_json::{Map, Number, Value};
 /// without an exponent and without rounding.
 const PLAIN_INTEGER_MAX: u64 = 1 << 53;
 
+/// Whether two values are stored as the same: neither the order of properties counts nor how a
+/// number is written.
+pub(crate) fn is_same_json(a: &Value, b: &Value) -> bool {
+    let canonical = |value| {
+        let mut text = String::new();
+        write_value(&mut text, value);
+        text
+    };
+    a == b || canonical(a) == canonical(b)
+}
+
 /// Appends the canonical form of a value.
 pub(crate) fn write_value(out: &mut String, value: &Value) {
     match value {

@@ -13,6 +13,7 @@
 //! The SDK shows neither the consistency level nor the write regions of an account, so this module
 //! cannot check them.
 
+mod changes;
 mod connection;
 mod failure;
 mod provision;
@@ -21,6 +22,7 @@ mod query;
 use std::time::Duration;
 
 pub(crate) use self::{
+    changes::ChangePages,
     connection::{BatchRequest, Client, Connection, connect},
     provision::{Presence, create_or_read_containers, is_loopback},
     query::{Pages, Projection, Scope},

@@ -44,6 +44,8 @@ pub(crate) enum Scope {
     FirstEvents,
     /// The sequence numbers of all events.
     Numbers,
+    /// The sequence numbers and types of all events.
+    Types,
 }
 
 impl Scope {
@@ -81,6 +83,10 @@ impl Scope {
             )),
             Self::Numbers => Ok((
                 Query::from("SELECT VALUE c.sequenceNumber FROM c"),
+                FeedScope::full_container(),
+            )),
+            Self::Types => Ok((
+                Query::from("SELECT c.sequenceNumber, c.type FROM c"),
                 FeedScope::full_container(),
             )),
         }

@@ -1,0 +1,141 @@
+//! The command line: commands and their output.
+//!
+//! Every command prints its result to standard output, for people or as JSON, and says what went
+//! wrong in one line on standard error. Commands know nothing of domain rules: they are thin clients
+//! of the event store.
+
+mod append;
+mod args;
+mod error;
+mod export;
+mod import;
+mod line;
+mod local;
+mod output;
+mod provision;
+mod read;
+mod sample;
+mod stats;
+mod streams;
+mod table;
+mod tail;
+mod target;
+
+use std::io::Write;
+
+use clap::{ArgAction, Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use self::output::Output;
+pub use self::{
+    append::AppendArgs,
+    args::{Format, FormatArgs, TargetArgs},
+    error::{CliError, EXIT_CONFLICT, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_UNKNOWN, EXIT_USAGE},
+    export::ExportArgs,
+    import::ImportArgs,
+    line::EVENT_ID_NAMESPACE,
+    local::LocalArgs,
+    provision::ProvisionArgs,
+    read::ReadArgs,
+    sample::SampleArgs,
+    stats::StatsArgs,
+    streams::StreamsArgs,
+    tail::TailArgs,
+};
+
+const EXAMPLES: &str = "\
+Without --endpoint a command works on the embedded store in --data-dir, and joins the process that
+already runs it. Every flag has an environment variable, shown in the help of each command.
+
+Exit codes: 0 done, 1 failed, 2 wrong input, 3 the stream is not as expected, 4 it is not known whether
+the events were stored, 130 stopped by Ctrl-C.
+
+Examples:
+  cosmos-es import samples/quotes.jsonl
+  cosmos-es stats
+  cosmos-es read quote-1
+  cosmos-es tail --from-start";
+
+/// An event store on Azure Cosmos DB, embedded or in the cloud
+#[derive(Debug, Parser)]
+#[command(name = "cosmos-es", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    /// Log to standard error: -v says what is done, -vv says every operation; RUST_LOG says more
+    /// precisely
+    #[arg(short, long, env = "COSMOS_ES_VERBOSE", action = ArgAction::Count, global = true)]
+    pub verbose: u8,
+    #[command(flatten)]
+    output: FormatArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Import(ImportArgs),
+    Export(ExportArgs),
+    Append(AppendArgs),
+    Read(ReadArgs),
+    Streams(StreamsArgs),
+    Stats(StatsArgs),
+    Tail(TailArgs),
+    Provision(ProvisionArgs),
+    Local(LocalArgs),
+    Sample(SampleArgs),
+}
+
+/// Runs a command to its end, or until it is told to stop.
+///
+/// # Errors
+///
+/// [`CliError`], which has the exit code and the line to print. Output that nobody reads any more
+/// (`cosmos-es read q-1 | head -1`) is not an error.
+///
+/// # Cancel safety
+///
+/// Cancel `stop` instead of dropping the future: what was begun is finished or taken back, and the
+/// embedded endpoint is closed.
+pub async fn run(
+    cli: Cli,
+    writer: &mut (dyn Write + Send),
+    stop: &CancellationToken,
+) -> Result<(), CliError> {
+    let mut out = Output::new(cli.output.output, writer);
+    let done = match cli.command {
+        Command::Import(args) => Box::pin(import::run(args, &mut out, stop)).await,
+        Command::Export(args) => Box::pin(export::run(args, &mut out, stop)).await,
+        Command::Append(args) => Box::pin(append::run(args, &mut out)).await,
+        Command::Read(args) => Box::pin(read::run(args, &mut out, stop)).await,
+        Command::Streams(args) => Box::pin(streams::run(args, &mut out, stop)).await,
+        Command::Stats(args) => Box::pin(stats::run(args, &mut out, stop)).await,
+        Command::Tail(args) => Box::pin(tail::run(args, &mut out, stop)).await,
+        Command::Provision(args) => Box::pin(provision::run(args, &mut out)).await,
+        Command::Local(args) => Box::pin(local::run(args, &mut out, stop)).await,
+        Command::Sample(args) => sample::run(&args, &mut out),
+    };
+    match done.and_then(|()| out.flush()) {
+        Err(error) if error.is_closed_output() => Ok(()),
+        done => done,
+    }
+}
+
+/// Does something that may be given up at any point: reading.
+async fn until_stopped<T>(
+    work: impl Future<Output = Result<T, CliError>>,
+    stop: &CancellationToken,
+) -> Result<T, CliError> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = stop.cancelled() => Err(CliError::Interrupted),
+    }
+}
+
+/// Says something to people, on standard error.
+fn say(text: &str) {
+    // When standard error is closed, there is nobody to say it to.
+    let _said = writeln!(std::io::stderr().lock(), "{text}").is_ok();
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! The file that is imported: plain or gzip, by its first bytes, from disk or from standard input.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::cli::CliError;
+
+/// The file name that means standard input.
+const STANDARD_INPUT: &str = "-";
+/// Read from the disk at a time.
+const READ_BYTES: usize = 128 * 1024;
+/// How a gzip file begins.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// How far a file has been read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Position {
+    read: Arc<AtomicU64>,
+    /// The bytes of the file; nothing for standard input and pipes.
+    pub(super) total: Option<u64>,
+}
+
+impl Position {
+    /// The bytes that were read so far, as they are on the disk.
+    pub(super) fn bytes(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+}
+
+/// A log, decompressed.
+pub(super) struct Source {
+    pub(super) reader: Box<dyn BufRead + Send>,
+    pub(super) position: Position,
+}
+
+impl Source {
+    /// Opens a file, or standard input for `-`.
+    pub(super) fn open(path: &Path) -> Result<Self, CliError> {
+        let failed = |source| CliError::File { path: path.to_owned(), source };
+        let mut position = Position::default();
+        let raw: Box<dyn Read + Send> = if path.as_os_str() == STANDARD_INPUT {
+            Box::new(io::stdin())
+        } else {
+            let file = File::open(path).map_err(failed)?;
+            let metadata = file.metadata().map_err(failed)?;
+            if metadata.is_dir() {
+                return Err(failed(io::ErrorKind::IsADirectory.into()));
+            }
+            position.total = Some(metadata.len()).filter(|_| metadata.is_file());
+            Box::new(file)
+        };
+        let counted = Counted { inner: raw, read: Arc::clone(&position.read) };
+        let mut buffered = BufReader::with_capacity(READ_BYTES, counted);
+        let is_gzip = buffered.fill_buf().map_err(failed)?.starts_with(&GZIP_MAGIC);
+        let reader: Box<dyn BufRead + Send> = if is_gzip {
+            Box::new(BufReader::with_capacity(READ_BYTES, MultiGzDecoder::new(buffered)))
+        } else {
+            Box::new(buffered)
+        };
+        Ok(Self { reader, position })
+    }
+}
+
+struct Counted {
+    inner: Box<dyn Read + Send>,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.read.fetch_add(u64::try_from(read).unwrap_or(u64::MAX), Ordering::Relaxed);
+        Ok(read)
+    }
+}
