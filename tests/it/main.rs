@@ -8,4 +8,7 @@
     reason = "a test that is surprised has failed"
 )]
 
+mod fixture;
+mod sdk;
+mod store;
 mod tidy;

@@ -62,10 +62,7 @@ fn versions_end_where_numbers_do() {
     assert!(prepare(last, events(1)).is_ok());
     assert_eq!(
         refused(last, events(2)),
-        BadInput::SequenceNumberRange {
-            number: SEQUENCE_NUMBER_MAX - 1,
-            max: SEQUENCE_NUMBER_MAX
-        }
+        BadInput::SequenceNumberRange { number: SEQUENCE_NUMBER_MAX - 1, max: SEQUENCE_NUMBER_MAX }
     );
     assert!(matches!(
         refused(ExpectedVersion::Exact(u64::MAX), events(1)),

@@ -1,4 +1,5 @@
 //! The classification, case by case, and against a model.
+#![allow(clippy::as_conversions, reason = "lengths of short lists")]
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -163,10 +164,7 @@ fn commits() -> impl Strategy<Value = Vec<Vec<(u64, u64)>>> {
             n += 1;
             (n, content)
         };
-        commits
-            .into_iter()
-            .map(|commit| commit.into_iter().map(&mut numbered).collect())
-            .collect()
+        commits.into_iter().map(|commit| commit.into_iter().map(&mut numbered).collect()).collect()
     })
 }
 

@@ -91,7 +91,11 @@ impl Connection {
                 let maybe_stored = may_be_stored(&error);
                 let error = store_error(error);
                 let usage = error.usage();
-                let value = BatchAnswer::Failed { error, maybe_stored };
+                let value = match error.status() {
+                    // The service reports it inside a 207; as a status it means the same.
+                    Some((409, _)) => BatchAnswer::Occupied,
+                    _ => BatchAnswer::Failed { error, maybe_stored },
+                };
                 Answered { value, usage, session_token: None }
             }
         }

@@ -82,8 +82,7 @@ fn an_existing_stream_must_exist() {
 
 #[test]
 fn a_failed_read_of_the_version_has_sent_nothing() {
-    let step =
-        plan(ExpectedVersion::Any, 1).version_found(Err(error(StoreErrorKind::Unavailable)));
+    let step = plan(ExpectedVersion::Any, 1).version_found(Err(error(StoreErrorKind::Unavailable)));
     assert!(matches!(step, Step::Done(End::Failed(_))));
 }
 
@@ -231,9 +230,8 @@ fn a_full_batch_fits_only_into_an_empty_stream() {
 
 #[test]
 fn waits_double_up_to_their_bound_and_are_spread() {
-    let waits: Vec<Duration> = (0..12)
-        .map(|tries| backoff(FAILURE_WAIT_MIN, FAILURE_WAIT_MAX, tries, 0))
-        .collect();
+    let waits: Vec<Duration> =
+        (0..12).map(|tries| backoff(FAILURE_WAIT_MIN, FAILURE_WAIT_MAX, tries, 0)).collect();
     assert!(waits.is_sorted());
     assert_eq!(waits.first(), Some(&Duration::from_millis(10)));
     assert_eq!(waits.last(), Some(&Duration::from_millis(500)));
