@@ -9,8 +9,10 @@ use super::{
 /// The characters of an account key in base64, and how it ends.
 const KEY_CHARACTERS: usize = 86;
 const KEY_END: &str = "==";
+/// How the key of the worked example in the REST interface's documentation begins.
+const KEY_DOCUMENTED: &str = "dsZQi3KtZmCv1ljt3VNWNm7s";
 
-/// Account keys other than the published one of the emulator.
+/// Account keys other than the published ones.
 fn check_keys(file: &File) -> Findings {
     let is_base64 = |c: char| c.is_ascii_alphanumeric() || c == '+' || c == '/';
     let mut findings = Vec::new();
@@ -20,11 +22,12 @@ fn check_keys(file: &File) -> Findings {
             let before = &line[..end + found];
             let start = before.rfind(|c| !is_base64(c)).map_or(0, |at| at + 1);
             let key = format!("{}{KEY_END}", &before[start..]);
-            if before.len() - start == KEY_CHARACTERS && key != cosmos_local::EMULATOR_KEY {
+            let published = key == cosmos_local::EMULATOR_KEY || key.starts_with(KEY_DOCUMENTED);
+            if before.len() - start == KEY_CHARACTERS && !published {
                 let path = &file.path;
                 findings.push(format!(
-                    "{path}:{number}: an account key: only the emulator's may be here; change the \
-                     key of the account, it is known now"
+                    "{path}:{number}: an account key: only the emulator's may be here; replace the \
+                     account's key, this one is known now"
                 ));
             }
             end += found + KEY_END.len();
@@ -55,6 +58,23 @@ fn check_changelog(file: &File) -> Findings {
     missing.map(|one| format!("{}: the section {one:?} is missing", file.path)).collect()
 }
 
+/// The charges that a document states and those that the endpoint's source states.
+fn check_charges(document: &File, source: &File) -> Findings {
+    let stated = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(|line| line.trim_start_matches("//! "));
+        lines
+            .skip_while(|line| !line.starts_with("| operation |"))
+            .take_while(|line| line.starts_with('|'))
+            .map(str::to_owned)
+            .collect()
+    };
+    let (document_rows, source_rows) = (stated(&document.text), stated(&source.text));
+    if document_rows == source_rows && !source_rows.is_empty() {
+        return Vec::new();
+    }
+    vec![format!("{}: copy the table of charges from {}", document.path, source.path)]
+}
+
 fn decisions() -> impl Iterator<Item = &'static File> {
     tree::markdown().filter(|file| file.path.starts_with("docs/decisions/"))
 }
@@ -78,7 +98,10 @@ fn account_keys_are_found() {
 #[test]
 fn decision_records_have_their_form() {
     assert!(decisions().count() > 0);
-    assert_none("a decision record lacks something", &decisions().flat_map(check_decision).collect());
+    assert_none(
+        "a decision record lacks something",
+        &decisions().flat_map(check_decision).collect(),
+    );
     let mut numbers: Vec<&str> = decisions().map(|file| &file.stem()[..3]).collect();
     numbers.dedup();
     assert_eq!(numbers.len(), decisions().count(), "two records have the same number");
@@ -98,4 +121,22 @@ fn the_changelog_has_its_form() {
     assert_none("the changelog", &check_changelog(tree::file("CHANGELOG.md")));
     let bad = File::new("CHANGELOG.md", "# Changelog\n## [Unreleased]\n");
     assert_found(&check_changelog(&bad), &["Stored format"]);
+}
+
+#[test]
+fn charges_are_stated_as_they_are() {
+    let source = tree::file("crates/cosmos-local/src/server/charge.rs");
+    let findings = check_charges(tree::file("docs/cosmos-local.md"), source);
+    assert_none("the charges in the document differ", &findings);
+}
+
+#[test]
+fn other_charges_are_found() {
+    let source =
+        File::new("charge.rs", "//! | operation | RU |\n//! |---|---|\n//! | read | 1 |\n");
+    let right = File::new("a.md", "x\n\n| operation | RU |\n|---|---|\n| read | 1 |\n\ny");
+    assert_eq!(check_charges(&right, &source), Findings::new());
+    let wrong = File::new("a.md", &right.text.replace('1', "2"));
+    assert_found(&check_charges(&wrong, &source), &["a.md", "charge.rs"]);
+    assert_found(&check_charges(&File::new("a.md", ""), &source), &["copy"]);
 }

@@ -12,8 +12,6 @@ const PACKAGES: [(&str, &str); 2] =
     [("cosmos-event-store", ""), ("cosmos-local", "crates/cosmos-local/")];
 /// The document.
 const DOCUMENT: &str = "docs/dependencies.md";
-/// Dependencies that are in a manifest for their features only, so no source names them.
-const NAMED_NOWHERE: [&str; 0] = [];
 
 /// The kind of a dependency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,8 +90,8 @@ fn check_used(manifest: &File, sources: &[&File]) -> Findings {
     let mut findings = Vec::new();
     for (_, name) in dependencies(&manifest.text) {
         let word = name.replace('-', "_");
-        let names = |file: &&File| tokens(&file.text).iter().any(|token| token.text == word);
-        if !NAMED_NOWHERE.contains(&name.as_str()) && !sources.iter().any(|file| names(&file)) {
+        let names = |file: &File| tokens(&file.text).iter().any(|token| token.text == word);
+        if !sources.iter().any(|file| names(file)) {
             findings.push(format!("{}: no source names `{name}`: remove it", manifest.path));
         }
     }
@@ -130,7 +128,8 @@ fn differences_from_the_manifest_are_found() {
         );
         File::new("d.md", &text)
     };
-    let manifest = File::new("Cargo.toml", "[dependencies]\na = \"1\"\n[dev-dependencies]\nb = \"1\"");
+    let manifest =
+        File::new("Cargo.toml", "[dependencies]\na = \"1\"\n[dev-dependencies]\nb = \"1\"");
     let (a, b) = ("| `a` | x |", "| `b` | x |");
     assert_eq!(check_documented("p", &manifest, &document(a, b)), Findings::new());
     assert_found(&check_documented("p", &manifest, &document("", b)), &["Cargo.toml: `a`"]);
@@ -145,8 +144,10 @@ fn manifests_are_read() {
                     a-b.workspace = true\n[dependencies.d]\nversion = \"1\"\n\
                     [target.'cfg(unix)'.dependencies]\ne = \"1\"\n[dev-dependencies]\nf = \"1\"\n\
                     [lints]\nworkspace = true\n[workspace.dependencies]\ng = \"1\"\n";
-    let program: Vec<_> =
-        dependencies(manifest).into_iter().map(|(kind, name)| (kind == Kind::Tests, name)).collect();
+    let program: Vec<_> = dependencies(manifest)
+        .into_iter()
+        .map(|(kind, name)| (kind == Kind::Tests, name))
+        .collect();
     let named = |names: &[(bool, &str)]| {
         names.iter().map(|(tests, name)| (*tests, (*name).to_owned())).collect::<Vec<_>>()
     };

@@ -10,12 +10,6 @@ pub(super) struct Token<'t> {
     pub(super) line: usize,
 }
 
-impl Token<'_> {
-    pub(super) fn is_word(self) -> bool {
-        self.text.starts_with(is_word_character)
-    }
-}
-
 /// Cuts a source into tokens.
 pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut found = Vec::new();
