@@ -13,6 +13,10 @@ use super::{
 /// Modules that every other may use, and that use none but each other.
 const FOR_ALL: [&str; 3] = ["clock", "telemetry", "config"];
 
+/// The sources of binaries, which put the parts together.
+const BINARIES: [&str; 3] =
+    ["src/bin/", "crates/cosmos-local/src/main.rs", "crates/cosmos-local/src/command.rs"];
+
 /// Which folders and files may import a crate: prefixes of paths.
 const IMPORTS: [(&[&str], &[&str], &str); 7] = [
     (
@@ -122,9 +126,12 @@ fn below_root<'t>(tokens: &[Token<'t>], at: usize, found: &mut Vec<Import<'t>>) 
 
 /// The top module that a source belongs to and its depth; nothing for the root and the binaries.
 fn place<'f>(file: &'f File, sources: &str) -> Option<(&'f str, usize)> {
+    if BINARIES.iter().any(|binary| file.path.starts_with(binary)) {
+        return None;
+    }
     let path = file.path.strip_prefix(sources)?.strip_suffix(".rs")?;
     let (top, depth) = (path.split('/').next()?, path.split('/').count());
-    (!["lib", "main", "bin", "command"].contains(&top)).then_some((top, depth))
+    (top != "lib").then_some((top, depth))
 }
 
 /// `may(from, to)` says whether the import is allowed; nothing when `to` is no module.
