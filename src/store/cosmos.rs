@@ -21,7 +21,7 @@ mod query;
 use std::time::Duration;
 
 pub(crate) use self::{
-    connection::{BatchRequest, Connection},
+    connection::{BatchRequest, Client, Connection, connect},
     provision::{Presence, create_or_read_containers, is_loopback},
     query::{Pages, Projection, Scope},
 };

@@ -69,6 +69,9 @@ pub(crate) enum BatchAnswer {
     Occupied,
     /// The event before the place is not there.
     PredecessorMissing,
+    /// Nothing was stored, and the service asks to be asked again, which the SDK does not do when it
+    /// is said inside the answer to a batch.
+    Busy(StoreError),
     /// No answer, or another refusal.
     Failed {
         /// What happened.
@@ -150,6 +153,7 @@ impl Plan {
             BatchAnswer::Created => Step::Done(End::Appended { first }),
             BatchAnswer::Occupied => Step::ReadBack { first, predecessor_missing: false },
             BatchAnswer::PredecessorMissing => Step::ReadBack { first, predecessor_missing: true },
+            BatchAnswer::Busy(error) => self.again(Step::Send { first }, error, elapsed, jitter),
             BatchAnswer::Failed { error, maybe_stored } => {
                 self.unsettled |= maybe_stored;
                 if self.unsettled {
@@ -173,14 +177,8 @@ impl Plan {
         let read = match read {
             Ok(read) => read,
             Err(error) => {
-                // The refusal may be the answer to a request that was sent twice, so without the
-                // read nobody knows whether the events are stored.
-                return self.again(
-                    Step::ReadBack { first, predecessor_missing },
-                    error,
-                    elapsed,
-                    jitter,
-                );
+                let step = Step::ReadBack { first, predecessor_missing };
+                return self.again(step, error, elapsed, jitter);
             }
         };
         match classify(&self.wanted, first, read) {
@@ -247,13 +245,15 @@ impl Plan {
         if self.contentions == 1 { send } else { Step::Wait(wait, Box::new(send)) }
     }
 
-    /// Does the step again after a failure, unless that is hopeless or the time is up.
+    /// Does the step again after a failure, unless that is hopeless or the time is up. A read back is
+    /// never settled: the refusal may be the answer to a request that was sent twice.
     fn again(&mut self, step: Step, error: StoreError, elapsed: Duration, jitter: u32) -> Step {
         let wait = backoff(FAILURE_WAIT_MIN, FAILURE_WAIT_MAX, self.failures, jitter)
             .max(error.retry_after().unwrap_or_default());
         self.failures = self.failures.saturating_add(1);
         if is_hopeless(&error) || elapsed.saturating_add(wait) >= self.time_max {
-            Step::Done(End::Unknown(error))
+            let settled = matches!(step, Step::Send { .. }) && !self.unsettled;
+            Step::Done(if settled { End::Failed(error) } else { End::Unknown(error) })
         } else {
             Step::Wait(wait, Box::new(step))
         }

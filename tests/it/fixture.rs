@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cosmos_event_store::{
     AppendOutcome, Credential, EventId, EventStore, ExpectedVersion, NewEvent, RecordedEvent,
-    StoreOptions, clock::ManualClock, provision,
+    StoreOptions, clock::ManualClock,
 };
 use cosmos_local::{Control, LocalCosmos};
 use serde_json::json;
@@ -30,8 +30,7 @@ impl Fixture {
     pub(crate) async fn with(change: impl FnOnce(StoreOptions) -> StoreOptions) -> Self {
         let endpoint = LocalCosmos::builder().ephemeral().start().await.unwrap();
         let options = change(options(endpoint.endpoint()));
-        provision(&options).await.unwrap();
-        let store = EventStore::connect(options).await.unwrap();
+        let (store, _) = EventStore::provision_and_connect(options).await.unwrap();
         // The first query makes the SDK read the partition key ranges, which is not what tests count.
         store.version("warm-up").await.unwrap();
         endpoint.control().reset_counts();

@@ -70,8 +70,8 @@ pub(super) fn kind_of(status: u16, sub_status: u32) -> StoreErrorKind {
 /// have reached the service without a definite refusal.
 pub(super) fn may_be_stored(error: &CosmosError) -> bool {
     let Some(diagnostics) = error.diagnostics() else {
-        // The SDK gives up without diagnostics only before it sends.
-        return error.is_from_wire();
+        // Without diagnostics there is only the status; what the SDK refuses itself is a 4xx.
+        return matches!(status_of(error).0, 408 | 500..=599);
     };
     diagnostics.compaction().is_some()
         || diagnostics.requests().iter().any(|request| {

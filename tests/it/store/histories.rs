@@ -148,7 +148,7 @@ impl History<'_> {
         let commits = self.model.commits.len();
         match step {
             Step::Append { count, expect, trouble } => {
-                self.new_events(count, expect, trouble).await
+                self.new_events(count, expect, trouble).await;
             }
             Step::Repeat { which, expect, trouble } if commits > 0 => {
                 let which = which % commits;

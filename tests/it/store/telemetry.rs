@@ -17,9 +17,12 @@ use tracing_subscriber::{Layer, layer::Context, prelude::*};
 
 use crate::fixture::Fixture;
 
-/// What a subscriber is told: every event with its target and fields.
+/// The target and the fields of an event.
+type Told = (String, BTreeMap<String, String>);
+
+/// What a subscriber is told.
 #[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<(String, BTreeMap<String, String>)>>>);
+struct Captured(Arc<Mutex<Vec<Told>>>);
 
 struct Fields<'a>(&'a mut BTreeMap<String, String>);
 
