@@ -3,8 +3,10 @@
 //! A block marked `console` has commands (lines that begin with `$ `, and go on after a backslash at
 //! their end), each followed by what it prints. The commands of the event store run one after the
 //! other in one temporary folder, which has a copy of `samples`, by the binary of this build. Each
-//! must succeed, and its standard output must match. In the expected output `...` stands for any
-//! text within a line, and alone on a line for any number of lines, none included.
+//! must succeed, and its standard output must match. Where the expected output has a line that begins
+//! with `cosmos-es: `, as errors do, the command must fail instead, and standard error must match.
+//! In the expected output `...` stands for any text within a line, and alone on a line for any number
+//! of lines, none included.
 
 use std::{fs, path::Path, process::Stdio, time::Duration};
 
@@ -15,6 +17,8 @@ const RUN: [&str; 2] = ["cosmos-es ", "cargo run --release -- "];
 /// How commands begin that are not run here: they build, test, or run until they are stopped.
 const NOT_RUN: [&str; 4] =
     ["git clone ", "cargo test ", "cargo install ", "cargo run --release -p cosmos-local"];
+/// How an error begins.
+const ERROR: &str = "cosmos-es: ";
 /// Any text.
 const WILDCARD: &str = "...";
 /// Far above what a command takes, also on a busy machine.
@@ -112,8 +116,8 @@ fn matches_line(expected: &str, found: &str) -> bool {
     found.ends_with(rest)
 }
 
-/// Runs a command in a folder; gives its standard output, or what went wrong.
-async fn run(folder: &Path, arguments: &[String]) -> Result<String, String> {
+/// Runs a command in a folder; gives what it printed, if it ended as it should.
+async fn run(folder: &Path, arguments: &[String], must_fail: bool) -> Result<String, String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cosmos-es"));
     command.args(arguments).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
     for (name, _) in std::env::vars_os() {
@@ -126,11 +130,12 @@ async fn run(folder: &Path, arguments: &[String]) -> Result<String, String> {
         Err(_) => return Err(format!("it does not end within {TIME_MAX:?}")),
     };
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.success() {
-        return Ok(printed);
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    match (output.status.success(), must_fail) {
+        (true, false) => Ok(printed),
+        (false, true) => Ok(complaint),
+        _ => Err(format!("{}:\n{printed}{complaint}", output.status)),
     }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{}:\n{printed}{complaint}", output.status))
 }
 
 /// The arguments of a command that is run here; nothing for one that is not.
@@ -161,9 +166,10 @@ async fn the_commands_do_what_stands_there() {
     for step in steps(&text) {
         let Some(arguments) = own_arguments(&step) else { continue };
         let Step { line, command, expected } = &step;
-        let printed = match run(folder.path(), &arguments).await {
+        let must_fail = expected.iter().any(|line| line.starts_with(ERROR));
+        let printed = match run(folder.path(), &arguments, must_fail).await {
             Ok(printed) => printed,
-            Err(problem) => panic!("README.md:{line}: `{command}` failed: {problem}"),
+            Err(problem) => panic!("README.md:{line}: `{command}` ended with {problem}"),
         };
         let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
         let lines: Vec<&str> = printed.lines().collect();
