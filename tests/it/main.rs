@@ -9,5 +9,7 @@
 )]
 
 mod fixture;
+mod readme;
 mod sdk;
 mod store;
+mod tidy;
