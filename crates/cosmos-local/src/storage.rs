@@ -44,7 +44,7 @@ pub(crate) use container::Container;
 pub(crate) use definition::{ContainerDefinition, DefinitionError};
 pub(crate) use engine::{Durability, Engine, EngineOptions};
 pub(crate) use error::{OpenError, StorageError};
-pub(crate) use feed::{FeedPage, FeedRequest, FeedScope, FeedStart};
+pub(crate) use feed::{FeedRequest, FeedScope, FeedStart};
 pub(crate) use folder::check as check_folder;
 pub(crate) use item::{Item, NewItem, PrepareError};
 pub(crate) use scan::{Scan, ScanIter};
