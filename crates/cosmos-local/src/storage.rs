@@ -33,6 +33,7 @@ mod folder;
 mod indexing;
 mod item;
 mod memory;
+mod operation;
 mod probation;
 mod recovery;
 mod scan;
@@ -50,7 +51,7 @@ pub(crate) use item::{Item, NewItem, PrepareError};
 pub(crate) use scan::{Scan, ScanIter};
 pub(crate) use topology::{PartitionInfo, Topology};
 
-pub(crate) use apply::{Condition, OpFailure, OpResult, Operation, Outcome};
+pub(crate) use operation::{Condition, OpFailure, OpResult, Operation, Outcome};
 
 #[cfg(test)]
 mod tests;
