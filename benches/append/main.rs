@@ -73,10 +73,22 @@ fn main() {
     let scale = Scale::from_environment();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        append_vs_null(&scale).await;
-        append_last_tenth_vs_first(&scale).await;
-        Box::pin(process::import_and_start(&scale)).await;
+        if chosen("null") {
+            append_vs_null(&scale).await;
+        }
+        if chosen("grow") {
+            append_last_tenth_vs_first(&scale).await;
+        }
+        if chosen("process") {
+            Box::pin(process::import_and_start(&scale)).await;
+        }
     });
+}
+
+/// `cargo bench --bench append -- grow` runs one part; without a name all parts run.
+fn chosen(part: &str) -> bool {
+    let mut parts = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
+    parts.peek().is_none() || parts.any(|named| named == part)
 }
 
 async fn store_on(endpoint: &str, key: &str) -> EventStore {
