@@ -60,8 +60,8 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "cosmos-es", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Cli {
-    /// Log to standard error: -v says what is done, -vv says every operation; RUST_LOG says more
-    /// precisely
+    /// Log to standard error: -v says what is done, -vv says every operation; `RUST_LOG`
+    /// says more precisely
     #[arg(short, long, env = "COSMOS_ES_VERBOSE", action = ArgAction::Count, global = true)]
     pub verbose: u8,
     #[command(flatten)]

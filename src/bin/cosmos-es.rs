@@ -11,7 +11,7 @@ use cosmos_event_store::cli::{self, Cli, CliError, EXIT_FAILURE, EXIT_INTERRUPTE
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-/// What is logged unless RUST_LOG or --verbose say otherwise: what a person must look at.
+/// What is logged unless `RUST_LOG` or --verbose say otherwise: what a person must look at.
 const LOG_QUIET: &str = "error,cosmos_event_store=warn,cosmos_local=warn";
 /// With -v: life cycle.
 const LOG_INFO: &str = "warn,cosmos_event_store=info,cosmos_local=info";

@@ -238,7 +238,7 @@ fn spawn_worker(workers: &mut JoinSet<()>, workshop: &Arc<Workshop>) -> mpsc::Se
 
 /// Where runs wait for their workers. All runs of one stream wait at one desk.
 struct Desks {
-    desks: Vec<mpsc::Sender<Job>>,
+    senders: Vec<mpsc::Sender<Job>>,
     hasher: RandomState,
     bytes: Arc<Semaphore>,
     runs: Runs,
@@ -246,10 +246,10 @@ struct Desks {
 }
 
 impl Desks {
-    fn new(desks: Vec<mpsc::Sender<Job>>) -> Self {
+    fn new(senders: Vec<mpsc::Sender<Job>>) -> Self {
         let bytes = usize::try_from(BYTES_IN_FLIGHT_MAX).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
-            desks,
+            senders,
             hasher: RandomState::new(),
             bytes: Arc::new(Semaphore::new(bytes)),
             runs: Runs::default(),
@@ -265,7 +265,7 @@ impl Desks {
                     if self.seen.is_new(&stream, line.sequence_number) {
                         workshop.tally.add_stream();
                     }
-                    for run in self.runs.push(stream, line) {
+                    for run in self.runs.push(stream, *line) {
                         if !self.hand_over(run, workshop).await {
                             return GoOn::No;
                         }
@@ -300,9 +300,9 @@ impl Desks {
 
     async fn hand_over(&self, run: Run, workshop: &Workshop) -> bool {
         let bytes = u32::try_from(run.bytes).unwrap_or(u32::MAX).clamp(1, BYTES_IN_FLIGHT_MAX);
-        let desks = u64::try_from(self.desks.len()).unwrap_or(1);
+        let desks = u64::try_from(self.senders.len()).unwrap_or(1);
         let desk = self.hasher.hash_one(&run.stream).checked_rem(desks);
-        let desk = desk.and_then(|desk| self.desks.get(usize::try_from(desk).ok()?));
+        let desk = desk.and_then(|desk| self.senders.get(usize::try_from(desk).ok()?));
         let Some(desk) = desk else { return false };
         let handing_over = async {
             let Ok(share) = Arc::clone(&self.bytes).acquire_many_owned(bytes).await else {

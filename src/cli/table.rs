@@ -47,10 +47,10 @@ impl<const N: usize> Table<N> {
                     line.push_str(GAP);
                 }
                 let text = text.replace(char::is_control, "?");
-                match align {
-                    Align::Left => line.push_str(&format!("{text:<width$}")),
-                    Align::Right => line.push_str(&format!("{text:>width$}")),
-                }
+                line.push_str(&match align {
+                    Align::Left => format!("{text:<width$}"),
+                    Align::Right => format!("{text:>width$}"),
+                });
             }
             writeln!(out, "{}", line.trim_end())?;
         }
