@@ -1,4 +1,4 @@
-//! An event store on Azure Cosmos DB for NoSQL.
+//! An event store on Azure Cosmos DB.
 //!
 //! [`EventStore`] appends events to streams and reads them. Its example is the place to start;
 //! [`provision`] makes a database ready for it.

@@ -101,8 +101,24 @@ impl EventStore {
     /// [`StoreErrorKind::NotProvisioned`] when the container is missing, and the others as they
     /// occur.
     pub async fn connect(options: StoreOptions) -> Result<Self, StoreError> {
-        let connection = Box::pin(Connection::open(&options)).await?;
+        let client = Box::pin(cosmos::connect(&options)).await?;
+        let connection = Box::pin(Connection::open(&client, &options.database)).await?;
         Ok(Self(Arc::new(Inner { connection, options })))
+    }
+
+    /// [Provisions](provision) and connects with one client, which is quicker than one after the
+    /// other.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`provision`] and of [`connect`](Self::connect).
+    pub async fn provision_and_connect(
+        options: StoreOptions,
+    ) -> Result<(Self, ProvisionReport), ProvisionError> {
+        let client = Box::pin(cosmos::connect(&options)).await?;
+        let report = provision::provision_with(&client, &options).await?;
+        let connection = Box::pin(Connection::open(&client, &options.database)).await?;
+        Ok((Self(Arc::new(Inner { connection, options })), report))
     }
 
     /// Appends events to a stream: all of them, once, or none.

@@ -32,8 +32,8 @@ pub struct ProvisionArgs {
 #[serde(rename_all = "camelCase")]
 struct Provisioned<'a> {
     database: &'a str,
-    created: &'a [&'static str],
-    verified: &'a [&'static str],
+    created: &'a [String],
+    verified: &'a [String],
 }
 
 pub(super) async fn run(args: ProvisionArgs, out: &mut Output<'_>) -> Result<(), CliError> {
@@ -49,7 +49,7 @@ pub(super) async fn run(args: ProvisionArgs, out: &mut Output<'_>) -> Result<(),
             verified: &report.existing,
         })?,
         Format::Table => {
-            let row = |(name, what): (&&str, &str)| [(*name).to_owned(), what.to_owned()];
+            let row = |(name, what): (&String, &str)| [name.clone(), what.to_owned()];
             let created = report.created.iter().map(|name| (name, "created"));
             let verified = report.existing.iter().map(|name| (name, "verified"));
             let rows: Vec<_> = created.chain(verified).map(row).collect();

@@ -17,10 +17,12 @@ use super::{BadInput, JSON_DEPTH_MAX, JsonProblem, Part};
 
 /// The bits of a binary64's significand, with the implicit one.
 const SIGNIFICAND_BITS: u32 = 53;
-/// From here on a number without a fraction may be an integer that serde_json has rounded, because
+/// Below, every integer is a binary64, and its digits are its own.
+const PLAIN_BELOW: f64 = 9_007_199_254_740_992.0;
+/// From here on a number without a fraction may be an integer that [`serde_json`] has rounded, because
 /// it fits neither an `i64` nor a `u64`.
 const MAYBE_ROUNDED_FROM: f64 = 9_223_372_036_854_775_808.0;
-/// How serde_json reports a number beyond binary64; the text is the only sign that it gives.
+/// How [`serde_json`] reports a number beyond binary64; the text is the only sign that it gives.
 const OUT_OF_RANGE: &str = "number out of range";
 
 /// Parses and checks a text.
@@ -308,37 +310,32 @@ fn check_integer(token: &str) -> Result<(), JsonProblem> {
     }
 }
 
-/// Gives integers beyond 2^53 their exact value again after they have been stored.
+/// Gives whole numbers beyond 2^53 their exact value again after they have been stored.
 ///
 /// The service prints the shortest digits that mean the same binary64, for example
-/// `1152921504606847000` for 2^60; a reader of integers would take that for another number.
+/// `1152921504606847000` or `1.152921504606847e18` for 2^60; a reader of integers would take the one
+/// for another number and the other for no integer at all.
 pub(crate) fn restore_integers(value: &mut Value) {
     match value {
-        Value::Number(number) if !is_plain(number) => {
+        Value::Number(number) => {
             if let Some(exact) = exact_integer(number) {
                 *number = exact;
             }
         }
         Value::Array(items) => items.iter_mut().for_each(restore_integers),
         Value::Object(members) => members.values_mut().for_each(restore_integers),
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }
 
-/// Whether the number is small enough that its digits say what it is, or is no integer.
-fn is_plain(number: &Number) -> bool {
-    // The shortest digits of the smallest `i64` are beyond it, so it is read as a fraction.
-    if number.as_f64() == Some(-MAYBE_ROUNDED_FROM) {
-        return false;
-    }
-    number
-        .as_u64()
-        .or_else(|| number.as_i64().map(i64::unsigned_abs))
-        .is_none_or(|magnitude| magnitude <= 1 << SIGNIFICAND_BITS)
-}
-
+/// The integer that a large number is; nothing for numbers whose digits say what they are, and for
+/// those beyond 64 bits.
 fn exact_integer(number: &Number) -> Option<Number> {
-    let exact = format!("{:.0}", number.as_f64()?);
+    let stored = number.as_f64()?;
+    if !(PLAIN_BELOW..=MAYBE_ROUNDED_FROM * 2.0).contains(&stored.abs()) {
+        return None;
+    }
+    let exact = format!("{stored:.0}");
     let unsigned = exact.parse::<u64>().ok().map(Number::from);
     unsigned.or_else(|| exact.parse::<i64>().ok().map(Number::from))
 }

@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{BadInput, Part, json};
+use super::{BadInput, JsonProblem, Part, json};
+
+/// The names of the fields.
+const FIELDS: [&str; 6] =
+    ["correlationId", "causationId", "traceparent", "tracestate", "actor", "custom"];
 
 /// What is known about an event besides what happened. All of it is optional, and none of it
 /// counts when the store compares a repeated event with the stored one.
@@ -77,14 +81,24 @@ impl Metadata {
     /// # Errors
     ///
     /// [`BadInput::Json`] when it is not JSON, has a number that cannot be stored, or is not of the
-    /// stored form.
+    /// stored form. A field of another name is refused, so that it does not get lost: fields of the
+    /// application's own belong under `custom`.
     pub fn from_json(text: &str) -> Result<Self, BadInput> {
-        let value = json::parse(Part::Metadata, text)?;
-        serde_json::from_value(value).map_err(|error| BadInput::Json {
+        let invalid = |pointer: String, reason: &str| BadInput::Json {
             part: Part::Metadata,
-            pointer: String::new(),
-            problem: super::JsonProblem::Invalid(error.to_string()),
-        })
+            pointer,
+            problem: JsonProblem::Invalid(reason.to_owned()),
+        };
+        let value = json::parse(Part::Metadata, text)?;
+        let Some(fields) = value.as_object() else {
+            return Err(invalid(String::new(), "metadata is an object"));
+        };
+        if let Some(key) = fields.keys().find(|key| !FIELDS.contains(&key.as_str())) {
+            let key = key.replace('~', "~0").replace('/', "~1");
+            return Err(invalid(format!("/{key}"), "not a field of metadata, put it under custom"));
+        }
+        serde_json::from_value(value)
+            .map_err(|_| invalid(String::new(), "not metadata: a field has another type"))
     }
 
     /// Checks what can hold numbers.
@@ -111,7 +125,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::event::JsonProblem;
 
     #[test]
     fn absent_fields_are_not_written() {
@@ -133,6 +146,12 @@ mod tests {
                 problem: JsonProblem::InexactInteger { token: u64::MAX.to_string() },
             })
         );
+        assert!(matches!(
+            Metadata::from_json(r#"{"actor":"api","user":"me"}"#),
+            Err(BadInput::Json { pointer, problem: JsonProblem::Invalid(_), .. })
+                if pointer == "/user"
+        ));
+        assert!(Metadata::from_json("[]").is_err());
         assert!(matches!(
             Metadata::from_json(r#"{"custom":{"a":1,"a":2}}"#),
             Err(BadInput::Json { pointer, problem: JsonProblem::DuplicateKey, .. })

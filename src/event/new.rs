@@ -1,5 +1,7 @@
 //! Events that are not stored yet.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -20,7 +22,9 @@ use super::{BadInput, EventId, EventType, Metadata, Part, json, whole_microsecon
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+///
+/// Its `Debug` shows neither data nor metadata.
+#[derive(Clone, PartialEq)]
 pub struct NewEvent {
     id: EventId,
     event_type: EventType,
@@ -28,6 +32,15 @@ pub struct NewEvent {
     data: Value,
     metadata: Metadata,
     occurred_at: Option<Timestamp>,
+}
+
+impl fmt::Debug for NewEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewEvent")
+            .field("id", &self.id)
+            .field("event_type", &self.event_type)
+            .finish_non_exhaustive()
+    }
 }
 
 impl NewEvent {

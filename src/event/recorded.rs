@@ -1,5 +1,7 @@
 //! Events as they are stored.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,12 +17,25 @@ pub struct Commit {
     pub size: u64,
 }
 
-/// An event of a stream.
-#[derive(Debug, Clone, PartialEq)]
+/// An event of a stream. Its `Debug` shows neither data nor metadata, so that no payload gets into a
+/// log by way of an error.
+#[derive(Clone, PartialEq)]
 pub struct RecordedEvent(Fields);
 
+impl fmt::Debug for RecordedEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordedEvent")
+            .field("stream", &self.0.stream)
+            .field("sequence_number", &self.0.sequence_number)
+            .field("id", &self.0.id)
+            .field("event_type", &self.0.event_type)
+            .field("commit", &self.0.commit)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What a recorded event consists of.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Fields {
     pub(crate) stream: String,
     pub(crate) aggregate_type: String,

@@ -10,7 +10,10 @@ const LENGTH: usize = 27;
 
 /// Cuts what is finer than a microsecond, so that what is stored is what was meant.
 pub(crate) fn whole_microseconds(at: Timestamp) -> Result<Timestamp, BadInput> {
-    let at = Timestamp::from_microsecond(at.as_microsecond()).map_err(|_| BadInput::TimeRange)?;
+    // Rounded down on both sides of 1970.
+    let microseconds =
+        i64::try_from(at.as_nanosecond().div_euclid(1000)).map_err(|_| BadInput::TimeRange)?;
+    let at = Timestamp::from_microsecond(microseconds).map_err(|_| BadInput::TimeRange)?;
     if format_timestamp(at).len() == LENGTH { Ok(at) } else { Err(BadInput::TimeRange) }
 }
 
@@ -46,6 +49,7 @@ mod tests {
             ("2026-11-20T10:00:00.1Z", "2026-11-20T10:00:00.100000Z"),
             ("2026-11-20T10:00:00.123456789Z", "2026-11-20T10:00:00.123456Z"),
             ("2026-11-20T10:00:00+05:30", "2026-11-20T04:30:00.000000Z"),
+            ("1969-07-20T20:17:40.123456789Z", "1969-07-20T20:17:40.123456Z"),
         ] {
             let at = whole_microseconds(given.parse().unwrap()).unwrap();
             assert_eq!(format_timestamp(at), stored);

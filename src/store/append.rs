@@ -339,9 +339,8 @@ impl<'a> Appending<'a> {
         let stream = self.prepared.stream.as_str();
         let last = first.saturating_add(WINNING_EVENTS_MAX).saturating_sub(1);
         let ids: Vec<_> = self.prepared.wanted.iter().map(|event| event.id).collect();
-        let token = self.session_token.clone();
-        let answer =
-            self.connection.events_at_or_with_ids(stream, first, last, &ids, token.as_ref()).await;
+        // The SDK hands on the session token of the refusal, so the read sees what was in the way.
+        let answer = self.connection.events_at_or_with_ids(stream, first, last, &ids).await;
         self.usage += answer.usage;
         self.session_token = answer.session_token.or(self.session_token.take());
         let documents: Vec<Box<RawValue>> = answer.value.map_err(Broken::Store)?;

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 pub(crate) use self::{
     changes::ChangePages,
-    connection::{BatchRequest, Connection},
+    connection::{BatchRequest, Client, Connection, connect},
     provision::{Presence, create_or_read_containers, is_loopback},
     query::{Pages, Projection, Scope},
 };

@@ -170,7 +170,8 @@ pub struct CorruptDocument {
 /// Why an append did not end well.
 ///
 /// What is not in doubt was not stored: after every error but
-/// [`OutcomeUnknown`](Self::OutcomeUnknown), nothing of this call is in the stream.
+/// [`OutcomeUnknown`](Self::OutcomeUnknown) and [`Corrupt`](Self::Corrupt), nothing of this call is in
+/// the stream.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AppendError {
@@ -274,7 +275,7 @@ pub enum AppendError {
         /// What the call took.
         usage: Usage,
     },
-    /// The stream has a document that is not one of this store's.
+    /// The append was refused, and what could tell why is a document that is not one of this store's.
     #[error(transparent)]
     Corrupt(#[from] CorruptDocument),
     /// Any other failure; nothing was stored.

@@ -22,10 +22,10 @@ use crate::{
 const FAILURE_WAIT_MIN: Duration = Duration::from_millis(20);
 /// The longest such wait: often enough to notice that the service is back.
 const FAILURE_WAIT_MAX: Duration = Duration::from_secs(1);
-/// The first wait before an append without a fixed place tries the next one.
-const CONTENTION_WAIT_MIN: Duration = Duration::from_millis(1);
-/// The longest such wait: about what a crowd of 50 writers needs to take its turns.
-const CONTENTION_WAIT_MAX: Duration = Duration::from_millis(50);
+/// The first wait before an append without a fixed place tries the next one: about a round trip.
+const CONTENTION_WAIT_MIN: Duration = Duration::from_millis(4);
+/// The longest such wait: 50 writers that wait a random part of it meet every ten milliseconds.
+const CONTENTION_WAIT_MAX: Duration = Duration::from_millis(500);
 /// How often an append without a fixed place looks for the end of the stream. Each time another
 /// writer was stored, so a crowd makes progress all along.
 const CONTENTION_TRIES_MAX: u32 = 200;
@@ -69,6 +69,9 @@ pub(crate) enum BatchAnswer {
     Occupied,
     /// The event before the place is not there.
     PredecessorMissing,
+    /// Nothing was stored, and the service asks to be asked again, which the SDK does not do when it
+    /// is said inside the answer to a batch.
+    Busy(StoreError),
     /// No answer, or another refusal.
     Failed {
         /// What happened.
@@ -150,6 +153,7 @@ impl Plan {
             BatchAnswer::Created => Step::Done(End::Appended { first }),
             BatchAnswer::Occupied => Step::ReadBack { first, predecessor_missing: false },
             BatchAnswer::PredecessorMissing => Step::ReadBack { first, predecessor_missing: true },
+            BatchAnswer::Busy(error) => self.again(Step::Send { first }, error, elapsed, jitter),
             BatchAnswer::Failed { error, maybe_stored } => {
                 self.unsettled |= maybe_stored;
                 if self.unsettled {
@@ -173,14 +177,8 @@ impl Plan {
         let read = match read {
             Ok(read) => read,
             Err(error) => {
-                // The refusal may be the answer to a request that was sent twice, so without the
-                // read nobody knows whether the events are stored.
-                return self.again(
-                    Step::ReadBack { first, predecessor_missing },
-                    error,
-                    elapsed,
-                    jitter,
-                );
+                let step = Step::ReadBack { first, predecessor_missing };
+                return self.again(step, error, elapsed, jitter);
             }
         };
         match classify(&self.wanted, first, read) {
@@ -234,7 +232,9 @@ impl Plan {
         jitter: u32,
         end: impl FnOnce() -> End,
     ) -> Step {
-        let wait = backoff(CONTENTION_WAIT_MIN, CONTENTION_WAIT_MAX, self.contentions, jitter);
+        // Whoever is lucky goes at once: the more the waits differ, the fewer meet.
+        let full = doubled(CONTENTION_WAIT_MIN, CONTENTION_WAIT_MAX, self.contentions);
+        let wait = part(full, jitter);
         self.contentions = self.contentions.saturating_add(1);
         if self.contentions > CONTENTION_TRIES_MAX || elapsed.saturating_add(wait) >= self.time_max
         {
@@ -245,13 +245,15 @@ impl Plan {
         if self.contentions == 1 { send } else { Step::Wait(wait, Box::new(send)) }
     }
 
-    /// Does the step again after a failure, unless that is hopeless or the time is up.
+    /// Does the step again after a failure, unless that is hopeless or the time is up. A read back is
+    /// never settled: the refusal may be the answer to a request that was sent twice.
     fn again(&mut self, step: Step, error: StoreError, elapsed: Duration, jitter: u32) -> Step {
         let wait = backoff(FAILURE_WAIT_MIN, FAILURE_WAIT_MAX, self.failures, jitter)
             .max(error.retry_after().unwrap_or_default());
         self.failures = self.failures.saturating_add(1);
         if is_hopeless(&error) || elapsed.saturating_add(wait) >= self.time_max {
-            Step::Done(End::Unknown(error))
+            let settled = matches!(step, Step::Send { .. }) && !self.unsettled;
+            Step::Done(if settled { End::Failed(error) } else { End::Unknown(error) })
         } else {
             Step::Wait(wait, Box::new(step))
         }
@@ -274,9 +276,16 @@ fn is_hopeless(error: &StoreError) -> bool {
 /// Doubles with each try up to the longest wait, then takes between half of it and all of it, so
 /// that those who failed together do not come back together.
 fn backoff(min: Duration, max: Duration, tries: u32, jitter: u32) -> Duration {
-    let full = min.saturating_mul(1_u32.checked_shl(tries.min(16)).unwrap_or(u32::MAX)).min(max);
-    let half = full.div_f64(2.0);
-    half.saturating_add(half.mul_f64(f64::from(jitter % JITTER_ONE) / f64::from(JITTER_ONE)))
+    let half = doubled(min, max, tries).div_f64(2.0);
+    half.saturating_add(part(half, jitter))
+}
+
+fn doubled(min: Duration, max: Duration, tries: u32) -> Duration {
+    min.saturating_mul(1_u32.checked_shl(tries.min(16)).unwrap_or(u32::MAX)).min(max)
+}
+
+fn part(of: Duration, jitter: u32) -> Duration {
+    of.mul_f64(f64::from(jitter % JITTER_ONE) / f64::from(JITTER_ONE))
 }
 
 #[cfg(test)]

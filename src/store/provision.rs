@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 
 use super::{
-    cosmos::{EVENTS_CONTAINER, create_or_read_containers, is_loopback},
+    cosmos::{Client, EVENTS_CONTAINER, Presence, connect, create_or_read_containers, is_loopback},
     error::StoreError,
 };
 use crate::config::StoreOptions;
@@ -39,7 +39,7 @@ impl std::fmt::Display for DefaultTtl {
 /// What matters of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ContainerShape {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) partition_key: Vec<String>,
     pub(crate) unique_keys: Vec<Vec<String>>,
     pub(crate) default_ttl: DefaultTtl,
@@ -51,9 +51,9 @@ pub(crate) struct ContainerShape {
 }
 
 impl ContainerShape {
-    fn new(name: &'static str, partition_key: &str, default_ttl: DefaultTtl) -> Self {
+    fn new(name: &str, partition_key: &str, default_ttl: DefaultTtl) -> Self {
         Self {
-            name,
+            name: name.to_owned(),
             partition_key: vec![partition_key.to_owned()],
             unique_keys: Vec::new(),
             default_ttl,
@@ -129,9 +129,9 @@ pub(crate) fn wanted_containers() -> Vec<ContainerShape> {
 #[non_exhaustive]
 pub struct ProvisionReport {
     /// The containers that were made by this call.
-    pub created: Vec<&'static str>,
+    pub created: Vec<String>,
     /// The containers that were there, and are right.
-    pub existing: Vec<&'static str>,
+    pub existing: Vec<String>,
 }
 
 /// Why a database is not ready for an event store.
@@ -166,8 +166,18 @@ pub enum ProvisionError {
 ///
 /// When the future is dropped, some containers may have been created. Call it again.
 pub async fn provision(options: &StoreOptions) -> Result<ProvisionReport, ProvisionError> {
+    let client = Box::pin(connect(options)).await?;
+    provision_with(&client, options).await
+}
+
+/// Does it with a client that is there already.
+pub(super) async fn provision_with(
+    client: &Client,
+    options: &StoreOptions,
+) -> Result<ProvisionReport, ProvisionError> {
     let wanted = wanted_containers();
-    let found = create_or_read_containers(options, &wanted, is_loopback(&options.endpoint)).await?;
+    let create = is_loopback(&options.endpoint);
+    let found = create_or_read_containers(client, &options.database, &wanted, create).await?;
     let mut report = ProvisionReport { created: Vec::new(), existing: Vec::new() };
     let mut problems = Vec::new();
     for (wanted, (shape, presence)) in wanted.iter().zip(found) {
@@ -182,8 +192,8 @@ pub async fn provision(options: &StoreOptions) -> Result<ProvisionReport, Provis
                 .map(|difference| format!("container {:?}: {difference}", wanted.name)),
         );
         match presence {
-            super::cosmos::Presence::Created => report.created.push(wanted.name),
-            _ => report.existing.push(wanted.name),
+            Presence::Created => report.created.push(wanted.name.clone()),
+            _ => report.existing.push(wanted.name.clone()),
         }
     }
     if problems.is_empty() {

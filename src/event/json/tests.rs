@@ -122,10 +122,10 @@ fn the_order_of_properties_is_kept() {
 
 #[test]
 fn stored_integers_get_their_exact_value_again() {
-    let mut value: Value =
-        serde_json::from_str("[1152921504606847000, -9223372036854776000, 7, 1.5]").unwrap();
+    let text = "[1152921504606847000, 1.152921504606847e18, -9223372036854776000, 7, 1.5, 1e300]";
+    let mut value: Value = serde_json::from_str(text).unwrap();
     restore_integers(&mut value);
-    assert_eq!(value, json!([1_u64 << 60, i64::MIN, 7, 1.5]));
+    assert_eq!(value, json!([1_u64 << 60, 1_u64 << 60, i64::MIN, 7, 1.5, 1e300]));
 }
 
 proptest! {

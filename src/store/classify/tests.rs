@@ -1,4 +1,5 @@
 //! The classification, case by case, and against a model.
+#![allow(clippy::as_conversions, reason = "lengths of short lists")]
 
 use jiff::Timestamp;
 use proptest::prelude::*;

@@ -48,10 +48,9 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Connects and looks the container up.
-    pub(crate) async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
-        let client = connect(options).await?;
-        let database = client.database_client(options.database.as_str());
+    /// Looks the container up.
+    pub(crate) async fn open(client: &Client, database: &str) -> Result<Self, StoreError> {
+        let database = client.0.database_client(database);
         let events = Box::pin(database.container_client(EVENTS_CONTAINER, None))
             .await
             .map_err(store_error)?;
@@ -91,7 +90,11 @@ impl Connection {
                 let maybe_stored = may_be_stored(&error);
                 let error = store_error(error);
                 let usage = error.usage();
-                let value = BatchAnswer::Failed { error, maybe_stored };
+                let value = match error.status() {
+                    // The service reports it inside a 207; as a status it means the same.
+                    Some((409, _)) => BatchAnswer::Occupied,
+                    _ => BatchAnswer::Failed { error, maybe_stored },
+                };
                 Answered { value, usage, session_token: None }
             }
         }
@@ -168,15 +171,14 @@ fn refusal(reads_predecessor: bool, results: &[TransactionalBatchOperationResult
         return BatchAnswer::Failed { error, maybe_stored: true };
     };
     let (status, sub_status) = (result.status_code(), result.substatus_code().unwrap_or(0));
+    let error = StoreError::new(kind_of(status, sub_status))
+        .with_status(status, sub_status)
+        .with_retry_after(result.retry_after());
     match status {
         409 => BatchAnswer::Occupied,
         404 if index == 0 && reads_predecessor => BatchAnswer::PredecessorMissing,
-        _ => BatchAnswer::Failed {
-            error: StoreError::new(kind_of(status, sub_status))
-                .with_status(status, sub_status)
-                .with_retry_after(result.retry_after()),
-            maybe_stored: !is_definite_refusal(status, sub_status),
-        },
+        429 | 449 => BatchAnswer::Busy(error),
+        _ => BatchAnswer::Failed { error, maybe_stored: !is_definite_refusal(status, sub_status) },
     }
 }
 
@@ -194,8 +196,11 @@ pub(super) fn operation_options(time_max: Duration) -> OperationOptions {
         .build()
 }
 
-/// Makes a client of the account.
-pub(super) async fn connect(options: &StoreOptions) -> Result<CosmosClient, StoreError> {
+/// A client of an account.
+pub(crate) struct Client(pub(super) CosmosClient);
+
+/// Makes a client of the account, and reads the account's properties.
+pub(crate) async fn connect(options: &StoreOptions) -> Result<Client, StoreError> {
     let endpoint: AccountEndpoint = options.endpoint.parse().map_err(store_error)?;
     // HTTP/1.1 answers faster than HTTP/2 on loopback, where connections cost nothing.
     let pool = ConnectionPoolOptions::builder()
@@ -214,6 +219,7 @@ pub(super) async fn connect(options: &StoreOptions) -> Result<CosmosClient, Stor
     let account = account(endpoint, &options.credential)?;
     Box::pin(CosmosClient::builder().with_runtime(runtime).build(account, routing))
         .await
+        .map(Client)
         .map_err(store_error)
 }
 

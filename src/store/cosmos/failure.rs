@@ -16,7 +16,7 @@ const OWNER_NOT_FOUND: u32 = 1003;
 /// Sub-statuses from here on are the SDK's own.
 const SDK_SUB_STATUS_MIN: u32 = 20_000;
 /// Sub-statuses of the SDK for addresses and credentials that it cannot use.
-const INVALID_ENDPOINT: [u32; 2] = [20_105, 20_106];
+const INVALID_ENDPOINT: [u32; 2] = [20_108, 20_109];
 
 /// What an operation took, from its diagnostics.
 pub(super) fn usage_of(diagnostics: &DiagnosticsContext) -> Usage {
@@ -60,8 +60,7 @@ pub(super) fn kind_of(status: u16, sub_status: u32) -> StoreErrorKind {
         (404, OWNER_NOT_FOUND | 0) => StoreErrorKind::NotProvisioned,
         (413, _) => StoreErrorKind::TooLarge,
         (429, _) => StoreErrorKind::Throttled,
-        (404 | 408 | 410 | 449, _) => StoreErrorKind::Unavailable,
-        (500..=599, _) => StoreErrorKind::Unavailable,
+        (404 | 408 | 410 | 449 | 500..=599, _) => StoreErrorKind::Unavailable,
         (400..=499, _) => StoreErrorKind::Rejected,
         _ => StoreErrorKind::Protocol,
     }
@@ -71,8 +70,8 @@ pub(super) fn kind_of(status: u16, sub_status: u32) -> StoreErrorKind {
 /// have reached the service without a definite refusal.
 pub(super) fn may_be_stored(error: &CosmosError) -> bool {
     let Some(diagnostics) = error.diagnostics() else {
-        // The SDK gives up without diagnostics only before it sends.
-        return error.is_from_wire();
+        // Without diagnostics there is only the status; what the SDK refuses itself is a 4xx.
+        return matches!(status_of(error).0, 408 | 500..=599);
     };
     diagnostics.compaction().is_some()
         || diagnostics.requests().iter().any(|request| {

@@ -9,15 +9,12 @@ use azure_data_cosmos::{
 };
 
 use super::{
-    connection::connect,
+    connection::Client,
     failure::{status_of, store_error},
 };
-use crate::{
-    config::StoreOptions,
-    store::{
-        error::StoreError,
-        provision::{ContainerShape, DefaultTtl},
-    },
+use crate::store::{
+    error::StoreError,
+    provision::{ContainerShape, DefaultTtl},
 };
 
 /// Whether an endpoint is on this machine.
@@ -30,9 +27,6 @@ pub(crate) fn is_loopback(endpoint: &str) -> bool {
     }
 }
 
-/// What was found, for each wanted container in order; nothing where it is missing.
-pub(crate) type Found = Vec<(Option<ContainerShape>, Presence)>;
-
 /// Whether a container was there before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
@@ -44,45 +38,46 @@ pub(crate) enum Presence {
     Missing,
 }
 
+/// What was found, for each wanted container in order; no shape where it is missing.
+pub(crate) type Found = Vec<(Option<ContainerShape>, Presence)>;
+
 /// Reads the containers' shapes, and creates the missing ones where that is wanted.
+///
+/// Each container is read by itself: identities without an account key may do that, but not list
+/// containers.
 pub(crate) async fn create_or_read_containers(
-    options: &StoreOptions,
+    client: &Client,
+    database: &str,
     wanted: &[ContainerShape],
     create: bool,
 ) -> Result<Found, StoreError> {
-    let client = connect(options).await?;
-    if create {
-        let created = Box::pin(client.create_database(&options.database, None)).await;
-        existing_is_fine(created)?;
-    }
-    let database = client.database_client(options.database.as_str());
+    let client = &client.0;
+    let database_client = client.database_client(database);
+    let mut database_is_there = false;
     let mut found = Vec::with_capacity(wanted.len());
-    for shape in wanted {
-        found.push(Box::pin(create_or_read(&database, shape, create)).await?);
+    for wanted in wanted {
+        let mut shape = Box::pin(read_shape(&database_client, &wanted.name)).await?;
+        let mut presence = if shape.is_some() { Presence::Existed } else { Presence::Missing };
+        if shape.is_none() && create {
+            if !database_is_there {
+                existing_is_fine(Box::pin(client.create_database(database, None)).await)?;
+                database_is_there = true;
+            }
+            let result = Box::pin(database_client.create_container(properties(wanted), None)).await;
+            // Another process may have been faster; what counts is what is there in the end.
+            presence =
+                if existing_is_fine(result)? { Presence::Created } else { Presence::Existed };
+            shape = Box::pin(read_shape(&database_client, &wanted.name)).await?;
+        }
+        found.push((shape, presence));
     }
     Ok(found)
 }
 
-async fn create_or_read(
+/// The shape of a container; nothing where there is none.
+async fn read_shape(
     database: &DatabaseClient,
-    wanted: &ContainerShape,
-    create: bool,
-) -> Result<(Option<ContainerShape>, Presence), StoreError> {
-    if let Some(shape) = read(database, wanted.name).await? {
-        return Ok((Some(shape), Presence::Existed));
-    }
-    if !create {
-        return Ok((None, Presence::Missing));
-    }
-    let created = Box::pin(database.create_container(properties(wanted), None)).await;
-    // Another process may have been faster; what counts is what is there now.
-    let presence = if existing_is_fine(created)? { Presence::Created } else { Presence::Existed };
-    Ok((read(database, wanted.name).await?, presence))
-}
-
-async fn read(
-    database: &DatabaseClient,
-    name: &'static str,
+    name: &str,
 ) -> Result<Option<ContainerShape>, StoreError> {
     let container = match Box::pin(database.container_client(name, None)).await {
         Ok(container) => container,
@@ -90,10 +85,9 @@ async fn read(
         Err(error) => return Err(store_error(error)),
     };
     match Box::pin(container.read(None)).await {
-        Ok(response) => response
-            .into_model()
-            .map(|properties| Some(shape(name, &properties)))
-            .map_err(store_error),
+        Ok(response) => {
+            response.into_model().map(|properties| Some(shape(&properties))).map_err(store_error)
+        }
         Err(error) if status_of(&error).0 == 404 => Ok(None),
         Err(error) => Err(store_error(error)),
     }
@@ -119,7 +113,7 @@ fn properties(shape: &ContainerShape) -> ContainerProperties {
     }
     let key = shape.partition_key.first().cloned().unwrap_or_default();
     let mut properties =
-        ContainerProperties::new(shape.name, key.into()).with_indexing_policy(indexing);
+        ContainerProperties::new(shape.name.clone(), key.into()).with_indexing_policy(indexing);
     properties = match shape.default_ttl {
         DefaultTtl::Off => properties,
         DefaultTtl::PerDocument => properties.with_default_ttl(TimeToLive::NoDefault),
@@ -135,11 +129,11 @@ fn properties(shape: &ContainerShape) -> ContainerProperties {
     properties.with_unique_key_policy(policy)
 }
 
-fn shape(name: &'static str, properties: &ContainerProperties) -> ContainerShape {
+fn shape(properties: &ContainerProperties) -> ContainerShape {
     let paths = |paths: &[PropertyPath]| paths.iter().map(|path| path.path.clone()).collect();
     let indexing = properties.indexing_policy.clone().unwrap_or_default();
     ContainerShape {
-        name,
+        name: properties.id.clone().into_owned(),
         partition_key: properties
             .partition_key
             .paths()
@@ -186,7 +180,7 @@ mod tests {
     #[test]
     fn what_is_created_reads_back_as_what_was_wanted() {
         for wanted in wanted_containers() {
-            let read = shape(wanted.name, &properties(&wanted));
+            let read = shape(&properties(&wanted));
             assert_eq!(wanted.differences(&read), Vec::<String>::new());
         }
     }

@@ -150,7 +150,6 @@ impl Connection {
         first: u64,
         last: u64,
         ids: &[EventId],
-        session_token: Option<&SessionToken>,
     ) -> Answered<Result<Vec<Box<RawValue>>, StoreError>> {
         let query = match read_back_query(first, last, ids) {
             Ok(query) => query,
@@ -158,7 +157,7 @@ impl Connection {
         };
         let scope = FeedScope::partition(stream.to_owned());
         // One page holds them all, unless they are large.
-        let options = query_options(u32::MAX, session_token);
+        let options = query_options(u32::MAX, None);
         match self.start(query, scope, options).await {
             Ok(pages) => drain(pages).await,
             Err(error) => failed(error),

@@ -155,6 +155,18 @@ fn a_failed_read_back_is_repeated_and_then_unknown() {
 }
 
 #[test]
+fn a_busy_service_is_asked_again_and_then_reported() {
+    let mut plan = plan(ExpectedVersion::Exact(7), 1);
+    let busy = || BatchAnswer::Busy(error(StoreErrorKind::Throttled));
+    assert_eq!(sends(&plan.batch_answered(8, busy(), EARLY, 0)), Some(8));
+    let step = plan.batch_answered(8, busy(), TIME_MAX, 0);
+    assert!(matches!(step, Step::Done(End::Failed(_))));
+    plan.batch_answered(8, lost(), EARLY, 0);
+    let step = plan.batch_answered(8, busy(), TIME_MAX, 0);
+    assert!(matches!(step, Step::Done(End::Unknown(_))));
+}
+
+#[test]
 fn waits_keep_to_what_the_service_asks_for() {
     let mut plan = plan(ExpectedVersion::Exact(7), 1);
     let asked = Duration::from_secs(3);

@@ -11,7 +11,6 @@ use super::listing;
 use super::names;
 use super::offer;
 use super::respond::Reply;
-use crate::rid;
 use crate::storage::{Database, StorageError};
 
 /// Longest id of a database or container.

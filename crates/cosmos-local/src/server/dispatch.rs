@@ -208,7 +208,7 @@ async fn handle(state: &ServerState, action: Action, call: &Call) -> Result<Repl
         Action::PatchItem => item::patch(state, call).await,
         Action::QueryItems => query::items(state, call).await,
         Action::ReadFeed => query::read_feed(state, call).await,
-        Action::QueryPlan => Err(query::plan()),
+        Action::QueryPlan => query::plan(state, call),
         Action::ChangeFeed => feed::read(state, call).await,
         Action::ReadRanges => ranges::read(state, call),
         Action::ReadAccount => Ok(account::read(call)),

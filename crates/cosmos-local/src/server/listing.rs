@@ -65,5 +65,5 @@ pub(crate) fn query(
         source_is_ordered: false,
     };
     let page = prepared.run(&resume, &mut source, limits).map_err(run_error)?;
-    Ok(query::page_reply(call, rid, name, &page))
+    Ok(query::page_reply(call, rid, name, &page, None))
 }

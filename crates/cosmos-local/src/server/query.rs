@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::ServerState;
 use super::access::{self, Access, Indexes, Shape};
@@ -15,7 +17,7 @@ use super::names;
 use super::respond::{Reply, list_body, write_value};
 use super::scope::{self, Scope};
 use crate::query::{Candidate, Page, PageLimits, Prepared, Resume, RunError};
-use crate::storage::{Container, ScanIter, StorageError};
+use crate::storage::{Container, Scan, ScanIter, StorageError};
 
 /// `POST docs` with the query header.
 pub(crate) async fn items(state: &ServerState, call: &Call) -> Result<Reply, ServiceError> {
@@ -31,12 +33,43 @@ pub(crate) async fn read_feed(state: &ServerState, call: &Call) -> Result<Reply,
     answer(state, call, container, prepared).await
 }
 
-/// A request for a query plan. Clients that merge partitions themselves can plan on their own or
-/// send the query unscoped; this endpoint answers it whole (in lenient mode).
-pub(crate) fn plan() -> ServiceError {
-    ServiceError::not_supported(
-        "query plans (send the query without a plan, or plan on the client)",
-    )
+/// A request for a query plan.
+///
+/// A query that any client can run as it is on a container of one partition gets the plan that
+/// says so. Everything else is refused, as the service refuses what the client has no stage for.
+pub(crate) fn plan(state: &ServerState, call: &Call) -> Result<Reply, ServiceError> {
+    let container = call.owner(state)?;
+    let prepared = prepare(call)?;
+    let is_whole = container.partitions().partitions.len() == 1;
+    if !is_whole || prepared.needs_plan_across_partitions().is_some() {
+        return Err(ServiceError::not_supported(
+            "query plans for queries over partitions (send the query itself, or plan it on the \
+             client)",
+        )
+        .with_substatus(substatus::CROSS_PARTITION_QUERY));
+    }
+    let plan = json!({
+        "partitionedQueryExecutionInfoVersion": 2,
+        "queryInfo": {
+            "distinctType": "None",
+            "top": null,
+            "offset": null,
+            "limit": null,
+            "orderBy": [],
+            "orderByExpressions": [],
+            "groupByExpressions": [],
+            "groupByAliases": [],
+            "aggregates": [],
+            "groupByAliasToAggregateType": {},
+            "rewrittenQuery": "",
+            "hasSelectValue": false,
+            "hasNonStreamingOrderBy": false,
+        },
+        "queryRanges": [
+            { "min": "", "max": "FF", "isMinInclusive": true, "isMaxInclusive": false }
+        ],
+    });
+    Ok(with_paths(Reply::value(StatusCode::OK, &plan).charge(charge::MISS), &container))
 }
 
 /// Reads a query from the body.
@@ -116,7 +149,10 @@ async fn answer(
         max_bytes: PAGE_BYTES_MAX,
         source_is_ordered: access.is_ordered,
     };
-    let rid = container.rid();
+    let index = match &access.scan {
+        Some(Scan::Index { path, .. }) => Some(path.clone()),
+        _ => None,
+    };
     // A logical partition in its own order is read up to the end of the page and no further;
     // everything else may look at many rows and must not hold up the connections of this thread.
     let is_short = access.is_logical && access.is_ordered;
@@ -130,7 +166,8 @@ async fn answer(
                 ServiceError::new(StatusCode::INTERNAL_SERVER_ERROR, "the query was interrupted")
             })??
     };
-    let reply = page_reply(call, &rid, "Documents", &page).mark(scoped.mark);
+    let reply = page_reply(call, &container.rid(), "Documents", &page, index.as_deref());
+    let reply = reply.mark(scoped.mark);
     Ok(with_paths(reply, &container))
 }
 
@@ -175,7 +212,15 @@ fn candidates(rows: ScanIter) -> impl Iterator<Item = Result<Candidate, StorageE
 }
 
 /// The answer with a page of results.
-pub(crate) fn page_reply(call: &Call, rid: &str, name: &str, page: &Page) -> Reply {
+///
+/// `index` is the path whose index found the candidates, if one did.
+pub(crate) fn page_reply(
+    call: &Call,
+    rid: &str,
+    name: &str,
+    page: &Page,
+    index: Option<&[String]>,
+) -> Reply {
     let body = list_body(rid, name, &page.items, write_value);
     let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
     let cost = charge::query(count(page.scanned), page.items.len(), body.len());
@@ -185,6 +230,9 @@ pub(crate) fn page_reply(call: &Call, rid: &str, name: &str, page: &Page) -> Rep
         .number(names::ITEM_COUNT, u64::try_from(page.items.len()).unwrap_or(u64::MAX));
     if let Some(metrics) = metrics {
         reply = reply.header(names::QUERY_METRICS, &metrics);
+    }
+    if call.flag(names::POPULATE_INDEX_METRICS) {
+        reply = reply.header(names::INDEX_METRICS, &index_metrics(index));
     }
     match &page.continuation {
         Some(continuation) => reply.header(names::CONTINUATION, continuation),
@@ -210,4 +258,27 @@ fn metrics(page: &Page, bytes: usize) -> String {
         hundredths / 100,
         hundredths % 100,
     )
+}
+
+/// Index metrics in the service's form: which index was used. None is ever suggested.
+fn index_metrics(index: Option<&[String]>) -> String {
+    let used: Vec<Value> = index
+        .map(|path| {
+            json!({
+                "FilterExpression": "",
+                "IndexSpec": format!("/{}/?", path.join("/")),
+                "FilterPreciseSet": true,
+                "IndexPreciseSet": true,
+                "IndexImpactScore": "High",
+            })
+        })
+        .into_iter()
+        .collect();
+    let metrics = json!({
+        "UtilizedSingleIndexes": used,
+        "PotentialSingleIndexes": [],
+        "UtilizedCompositeIndexes": [],
+        "PotentialCompositeIndexes": [],
+    });
+    STANDARD.encode(metrics.to_string())
 }

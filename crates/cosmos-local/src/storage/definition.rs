@@ -196,7 +196,8 @@ fn with_defaults(given: &Map<String, Value>) -> Map<String, Value> {
             .and_then(Value::as_str)
             .is_some_and(|mode| mode.eq_ignore_ascii_case("none"));
         policy.entry("indexingMode").or_insert_with(|| json!("consistent"));
-        policy.entry("automatic").or_insert_with(|| json!(!none));
+        // The mode decides, as on the service: the Rust SDK sends false with every policy.
+        policy.insert("automatic".to_owned(), json!(!none));
         if bare && !none {
             policy.insert("includedPaths".to_owned(), json!([{"path": "/*"}]));
             policy.insert("excludedPaths".to_owned(), json!([{"path": "/\"_etag\"/?"}]));

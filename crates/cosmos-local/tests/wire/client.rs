@@ -7,64 +7,64 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// Items of the container `c` of most tests.
-pub const DOCS: &str = "dbs/d/colls/c/docs";
+pub(crate) const DOCS: &str = "dbs/d/colls/c/docs";
 
 /// An endpoint and a client of it.
 #[derive(Debug)]
-pub struct Wire {
-    pub endpoint: LocalCosmos,
+pub(crate) struct Wire {
+    pub(crate) endpoint: LocalCosmos,
     http: reqwest::Client,
     authorization: String,
 }
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: reqwest::header::HeaderMap,
     /// The body, null when there is none.
-    pub body: Value,
+    pub(crate) body: Value,
 }
 
 impl Answer {
     /// A header's text, empty when it is missing.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The status with the sub-status, which is 0 when it is missing.
-    pub fn outcome(&self) -> (u16, u32) {
+    pub(crate) fn outcome(&self) -> (u16, u32) {
         (self.status, self.header("x-ms-substatus").parse().unwrap_or(0))
     }
 
     /// The results of a query or feed.
-    pub fn documents(&self) -> &[Value] {
+    pub(crate) fn documents(&self) -> &[Value] {
         self.body["Documents"].as_array().map_or(&[], Vec::as_slice)
     }
 
     /// One property of each result.
-    pub fn column(&self, name: &str) -> Vec<Value> {
+    pub(crate) fn column(&self, name: &str) -> Vec<Value> {
         self.documents().iter().map(|document| document[name].clone()).collect()
     }
 
     /// The error message.
-    pub fn message(&self) -> &str {
+    pub(crate) fn message(&self) -> &str {
         self.body["message"].as_str().unwrap_or_default()
     }
 }
 
 impl Wire {
     /// A lenient endpoint in memory.
-    pub async fn lenient() -> Self {
+    pub(crate) async fn lenient() -> Self {
         Self::start(LocalCosmos::builder().mode(Mode::Lenient)).await
     }
 
     /// A strict endpoint in memory.
-    pub async fn strict() -> Self {
+    pub(crate) async fn strict() -> Self {
         Self::start(LocalCosmos::builder().mode(Mode::Strict)).await
     }
 
-    pub async fn start(builder: LocalCosmosBuilder) -> Self {
+    pub(crate) async fn start(builder: LocalCosmosBuilder) -> Self {
         let endpoint = builder.start().await.unwrap();
         // The emulator's credential: the key in the place of a token's signature.
         let key = URL_SAFE_NO_PAD.encode(endpoint.key());
@@ -74,18 +74,18 @@ impl Wire {
     }
 
     /// The same endpoint with another client.
-    pub fn with_http(mut self, http: reqwest::Client) -> Self {
+    pub(crate) fn with_http(mut self, http: reqwest::Client) -> Self {
         self.http = http;
         self
     }
 
     /// Makes database `d` and container `c` with the key `/pk`.
-    pub async fn with_container(self) -> Self {
+    pub(crate) async fn with_container(self) -> Self {
         self.with_definition(json!({})).await
     }
 
     /// The same with more of a definition.
-    pub async fn with_definition(self, more: Value) -> Self {
+    pub(crate) async fn with_definition(self, more: Value) -> Self {
         let mut definition = json!({
             "id": "c", "partitionKey": {"paths": ["/pk"], "kind": "Hash", "version": 2}
         });
@@ -98,7 +98,7 @@ impl Wire {
         self
     }
 
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
@@ -109,7 +109,7 @@ impl Wire {
         self.try_send(method, path, headers, body).await.unwrap()
     }
 
-    pub async fn try_send(
+    pub(crate) async fn try_send(
         &self,
         method: Method,
         path: &str,
@@ -132,12 +132,12 @@ impl Wire {
         Ok(Answer { status, headers, body })
     }
 
-    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.send(Method::GET, path, headers, &Value::Null).await
     }
 
     /// Creates an item in `c`; its key is its `pk`.
-    pub async fn create(&self, item: Value) -> Answer {
+    pub(crate) async fn create(&self, item: Value) -> Answer {
         let answer = self
             .send(Method::POST, DOCS, &[("x-ms-documentdb-partitionkey", &key(&item["pk"]))], &item)
             .await;
@@ -146,7 +146,7 @@ impl Wire {
     }
 
     /// Runs a batch on the key `pk`.
-    pub async fn batch(&self, pk: &str, operations: Value) -> Answer {
+    pub(crate) async fn batch(&self, pk: &str, operations: Value) -> Answer {
         let headers = [
             ("x-ms-documentdb-partitionkey", key(&json!(pk))),
             ("x-ms-cosmos-is-batch-request", "True".to_owned()),
@@ -157,7 +157,7 @@ impl Wire {
     }
 
     /// Runs a query over `c`.
-    pub async fn query(&self, text: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn query(&self, text: &str, headers: &[(&str, &str)]) -> Answer {
         let mut all =
             vec![("x-ms-documentdb-isquery", "True"), ("content-type", "application/query+json")];
         all.extend_from_slice(headers);
@@ -165,7 +165,7 @@ impl Wire {
     }
 
     /// Reads a page of the change feed of `c`.
-    pub async fn feed(&self, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn feed(&self, headers: &[(&str, &str)]) -> Answer {
         let mut all = vec![("a-im", "Incremental Feed")];
         all.extend_from_slice(headers);
         self.get(DOCS, &all).await
@@ -173,9 +173,9 @@ impl Wire {
 }
 
 /// The partition key header for a value.
-pub fn key(value: &Value) -> String {
+pub(crate) fn key(value: &Value) -> String {
     json!([value]).to_string()
 }
 
 /// The header of the partition key `a`.
-pub const KEY_A: (&str, &str) = ("x-ms-documentdb-partitionkey", "[\"a\"]");
+pub(crate) const KEY_A: (&str, &str) = ("x-ms-documentdb-partitionkey", "[\"a\"]");

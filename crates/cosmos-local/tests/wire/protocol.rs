@@ -84,10 +84,6 @@ async fn what_is_not_built_says_so() {
     }
     assert_eq!(wire.get("nothing/here", &[]).await.status, 404);
     assert_eq!(wire.send(Method::PATCH, "dbs/d", &[], &json!({})).await.status, 405);
-    let plan = [("x-ms-cosmos-is-query-plan-request", "True")];
-    let answer = wire.query("SELECT * FROM c", &plan).await;
-    assert_eq!(answer.status, 400);
-    assert!(answer.message().contains("not supported yet"));
 }
 
 #[tokio::test]
@@ -112,4 +108,21 @@ async fn faults_refuse_delay_and_drop() {
     assert_eq!(wire.get(&format!("{DOCS}/1"), &[KEY_A]).await.status, 200, "it was applied");
     assert_eq!(create().await.unwrap().status, 409);
     assert_eq!(control.counts().of("create_item"), 4);
+}
+
+#[tokio::test]
+async fn a_request_in_progress_is_finished_before_the_endpoint_ends() {
+    let wire = Wire::lenient().await.with_container().await;
+    wire.create(json!({"id": "1", "pk": "a"})).await;
+    let control = wire.endpoint.control().clone();
+    control.inject(Fault::new(FaultAction::Delay { ms: 300 }).on_kind("read_item")).unwrap();
+    let path = format!("{DOCS}/1");
+    let stop = async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        control.stop();
+        wire.endpoint.stopping().await;
+    };
+    let (answer, ()) = tokio::join!(wire.get(&path, &[KEY_A]), stop);
+    assert_eq!(answer.status, 200);
+    wire.endpoint.shutdown().await.unwrap();
 }

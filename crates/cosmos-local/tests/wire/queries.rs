@@ -158,3 +158,27 @@ async fn several_partitions_are_one_in_lenient_mode_only() {
     }
     assert_eq!(total, 10);
 }
+
+#[tokio::test]
+async fn a_plan_is_given_where_it_changes_nothing() {
+    let wire = Wire::lenient().await.with_container().await;
+    let plan = [("x-ms-cosmos-is-query-plan-request", "True")];
+    let simple = wire.query("SELECT * FROM c WHERE c.n = 1", &plan).await;
+    assert_eq!(simple.body["partitionedQueryExecutionInfoVersion"], 2);
+    assert_eq!(simple.body["queryRanges"][0]["max"], "FF");
+    let ordered = wire.query("SELECT * FROM c ORDER BY c.n", &plan).await;
+    assert_eq!(ordered.outcome(), (400, 1004));
+    assert!(ordered.message().contains("not supported yet"));
+}
+
+#[tokio::test]
+async fn the_index_that_served_a_query_is_named() {
+    use base64::Engine as _;
+    let wire = filled(Wire::lenient().await.with_container().await).await;
+    let metrics = [("x-ms-cosmos-populateindexmetrics", "True")];
+    let answer = wire.query("SELECT * FROM c WHERE c.n = 7", &metrics).await;
+    let shown = answer.header("x-ms-cosmos-index-utilization");
+    let shown = base64::engine::general_purpose::STANDARD.decode(shown).unwrap();
+    let shown: Value = serde_json::from_slice(&shown).unwrap();
+    assert_eq!(shown["UtilizedSingleIndexes"][0]["IndexSpec"], "/n/?");
+}

@@ -1,0 +1,13 @@
+//! Integration tests of the root package, in one binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "a test that is surprised has failed"
+)]
+
+mod fixture;
+mod sdk;
+mod store;

@@ -1,0 +1,9 @@
+//! The event store over the wire.
+
+mod append;
+mod contention;
+mod faults;
+mod histories;
+mod provision;
+mod read;
+mod telemetry;

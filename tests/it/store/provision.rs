@@ -1,0 +1,74 @@
+//! Making a database ready, and refusing one that is not.
+
+use cosmos_event_store::{
+    EventStore, StoreErrorKind, provision,
+    store::{ProvisionError, ProvisionReport},
+};
+use cosmos_local::LocalCosmos;
+
+use crate::fixture::options;
+
+#[tokio::test]
+async fn provisioning_creates_once_and_is_safe_to_repeat() {
+    let endpoint = LocalCosmos::builder().ephemeral().start().await.unwrap();
+    let options = options(endpoint.endpoint());
+    let ProvisionReport { created, existing, .. } = provision(&options).await.unwrap();
+    assert_eq!(created, ["events", "snapshots", "read-models", "leases"]);
+    assert!(existing.is_empty());
+    let ProvisionReport { created, existing, .. } = provision(&options).await.unwrap();
+    assert!(created.is_empty());
+    assert_eq!(existing, ["events", "snapshots", "read-models", "leases"]);
+}
+
+#[tokio::test]
+async fn a_store_needs_its_containers() {
+    let endpoint = LocalCosmos::builder().ephemeral().start().await.unwrap();
+    let error = EventStore::connect(options(endpoint.endpoint())).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::NotProvisioned, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_container_that_differs_is_refused_with_every_difference_and_left_alone() {
+    let endpoint = LocalCosmos::builder().ephemeral().start().await.unwrap();
+    let options = options(endpoint.endpoint());
+    let sdk = crate::sdk::client(endpoint.endpoint()).await;
+    sdk.create_database("test", None).await.unwrap();
+    let other = azure_data_cosmos::models::ContainerProperties::new("events", "/id".into());
+    sdk.database_client("test").create_container(other, None).await.unwrap();
+    for _ in 0..2 {
+        let Err(ProvisionError::Unfit { database, problems }) = provision(&options).await else {
+            panic!()
+        };
+        assert_eq!(database, "test");
+        assert!(
+            problems.contains(
+                &"container \"events\": its partition key is /id, not /aggregateId".to_owned()
+            ),
+            "{problems:?}"
+        );
+        assert!(
+            problems.contains(
+                &"container \"events\": its unique keys is none, not /eventId".to_owned()
+            ),
+            "{problems:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn wrong_keys_are_denied() {
+    let endpoint = LocalCosmos::builder().ephemeral().start().await.unwrap();
+    let options = cosmos_event_store::StoreOptions::new(
+        endpoint.endpoint(),
+        cosmos_event_store::Credential::key("c29tZSBvdGhlciBrZXk="),
+        "test",
+    );
+    let Err(ProvisionError::Store(error)) = provision(&options).await else { panic!() };
+    assert_eq!(error.kind(), StoreErrorKind::Denied, "{error:?}");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_none_is_a_configuration_error() {
+    let error = EventStore::connect(options("no endpoint")).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Configuration, "{error:?}");
+}
