@@ -14,7 +14,7 @@ Examples:
 The endpoint binds 127.0.0.1 only. Ctrl-C ends it; a second Ctrl-C ends it at once.";
 
 /// A local Azure Cosmos DB endpoint for development and tests
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "cosmos-local", version, after_help = EXAMPLES)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Command {

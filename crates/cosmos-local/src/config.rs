@@ -28,14 +28,8 @@ pub enum Durability {
     Relaxed,
 }
 
-/// Memory for pages of the data file unless the caller chooses.
-///
-/// Large enough for the inner pages of an index over millions of items, small enough that a dozen
-/// endpoints fit in one test process.
-pub(crate) const CACHE_BYTES_DEFAULT: usize = 64 * 1024 * 1024;
-
-/// Everything that can be chosen.
-#[derive(Debug, Clone)]
+/// Everything that can be chosen. Not `Debug`, for the key stays out of logs.
+#[derive(Clone)]
 pub(crate) struct Settings {
     /// Where the data is kept; `None` is memory.
     pub data_dir: Option<PathBuf>,
@@ -51,8 +45,8 @@ pub(crate) struct Settings {
     pub durability: Durability,
     /// The account key in base64.
     pub key: String,
-    /// Memory for pages of the data file.
-    pub cache_bytes: usize,
+    /// Memory for pages of the data file; `None` leaves it to storage.
+    pub cache_bytes: Option<usize>,
 }
 
 impl Default for Settings {
@@ -65,7 +59,7 @@ impl Default for Settings {
             partitions: None,
             durability: Durability::default(),
             key: EMULATOR_KEY.to_owned(),
-            cache_bytes: CACHE_BYTES_DEFAULT,
+            cache_bytes: None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! ends. `endpoint.json` says where to find it and means nothing without the lock. What else is in
 //! the folder is the business of storage.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,18 +17,18 @@ use crate::management::client;
 
 const LOCK_FILE: &str = "lock";
 const ENDPOINT_FILE: &str = "endpoint.json";
-const ENDPOINT_FILE_NEW: &str = "endpoint.json.new";
+const ENDPOINT_FILE_NEW: &str = "endpoint.json.tmp";
 
 /// Another process that only asks who uses the folder holds the lock for microseconds.
 const LOCK_ATTEMPTS: usize = 5;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// A process that holds the lock may still be opening a large folder.
-const JOIN_ATTEMPTS: usize = 200;
+const JOIN_DEADLINE: Duration = Duration::from_secs(10);
 const JOIN_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where a running endpoint is found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndpointInfo {
     /// Address of the endpoint, such as `http://127.0.0.1:8081/`.
@@ -47,8 +48,19 @@ impl EndpointInfo {
     }
 }
 
+impl fmt::Debug for EndpointInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The key stays out of logs.
+        f.debug_struct("EndpointInfo")
+            .field("endpoint", &self.endpoint)
+            .field("management_endpoint", &self.management_endpoint)
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
+    }
+}
+
 /// [`EndpointInfo`] as it is stored.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Published {
     endpoint: String,
@@ -151,23 +163,27 @@ impl FolderLock {
 
 /// Finds the endpoint that another process runs on a folder.
 pub(crate) async fn attach(folder: &Path) -> Result<Option<EndpointInfo>, AttachError> {
-    for attempt in 0..JOIN_ATTEMPTS {
-        if attempt > 0 {
-            tokio::time::sleep(JOIN_PAUSE).await;
-        }
+    let found = tokio::time::timeout(JOIN_DEADLINE, find(folder)).await;
+    found.unwrap_or_else(|_| Err(AttachError::NotAnswering { folder: folder.to_owned() }))
+}
+
+/// Looks until somebody answers or nobody uses the folder.
+async fn find(folder: &Path) -> Result<Option<EndpointInfo>, AttachError> {
+    loop {
         let in_use = is_in_use(folder)
             .map_err(|source| AttachError::Io { folder: folder.to_owned(), source })?;
         if !in_use {
             return Ok(None);
         }
-        let Some(info) = read(folder) else { continue };
-        match client::health(&info.management_endpoint).await {
-            // Another process may have been given the port of one that is gone.
-            Ok(health) if health.pid == info.pid => return Ok(Some(info)),
-            _ => {}
+        if let Some(info) = read(folder) {
+            match client::health(&info.management_endpoint).await {
+                // Another process may have been given the port of one that is gone.
+                Ok(health) if health.pid == info.pid => return Ok(Some(info)),
+                _ => {}
+            }
         }
+        tokio::time::sleep(JOIN_PAUSE).await;
     }
-    Err(AttachError::NotAnswering { folder: folder.to_owned() })
 }
 
 fn is_in_use(folder: &Path) -> io::Result<bool> {
@@ -253,5 +269,14 @@ mod tests {
         assert_eq!(attach(&folder.path().join("missing")).await.unwrap(), None);
         drop(FolderLock::acquire(folder.path()).await.unwrap());
         assert_eq!(attach(folder.path()).await.unwrap(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_does_not_answer_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let _lock = FolderLock::acquire(folder.path()).await.unwrap();
+        let refused = attach(folder.path()).await.unwrap_err();
+        assert!(matches!(refused, AttachError::NotAnswering { .. }));
+        assert!(refused.to_string().contains(&folder.path().display().to_string()));
     }
 }

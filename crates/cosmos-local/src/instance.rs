@@ -171,14 +171,12 @@ async fn lock(folder: &Path) -> Result<FolderLock, StartError> {
 }
 
 async fn open(settings: &Settings) -> Result<Engine, StartError> {
-    let options = EngineOptions {
-        durability: match settings.durability {
-            Durability::Durable => storage::Durability::Durable,
-            Durability::Relaxed => storage::Durability::Relaxed,
-        },
-        cache_bytes: settings.cache_bytes,
-        ..EngineOptions::new(settings.data_dir.clone())
+    let mut options = EngineOptions::new(settings.data_dir.clone());
+    options.durability = match settings.durability {
+        Durability::Durable => storage::Durability::Durable,
+        Durability::Relaxed => storage::Durability::Relaxed,
     };
+    options.cache_bytes = settings.cache_bytes.unwrap_or(options.cache_bytes);
     let opened = tokio::task::spawn_blocking(move || Engine::open(&options)).await;
     let opened = opened.map_err(|error| StartError::Storage { reason: error.to_string() })?;
     Ok(opened?)

@@ -123,11 +123,4 @@ impl PartitionKey {
             encode::write(value, out);
         }
     }
-
-    /// Reads one encoded key from the front of `bytes` and gives what follows it; `None` when the
-    /// bytes are not an encoded key.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<(Self, &[u8])> {
-        let (value, rest) = encode::read(bytes)?;
-        Some((Self(vec![value]), rest))
-    }
 }

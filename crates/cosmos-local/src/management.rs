@@ -22,7 +22,6 @@ use crate::clock;
 use crate::key::Epk;
 use crate::state::ServerState;
 use crate::storage::{Container, StorageError};
-use crate::sweep;
 
 /// Why a control operation was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -219,8 +218,14 @@ impl Control {
     ///
     /// [`ControlError::Failed`] when storage fails.
     pub async fn sweep(&self) -> Result<u64, ControlError> {
-        let swept = sweep::sweep(&self.state.engine, &self.stop).await;
+        let swept = self.state.engine.sweep().await;
         swept.map_err(|error| ControlError::Failed(error.to_string()))
+    }
+
+    /// Moves the endpoint's clock ahead, so that items expire without waiting. It counts for `_ts`
+    /// too, and never goes back.
+    pub fn advance_clock(&self, seconds: u64) {
+        self.state.engine.clock().advance(seconds);
     }
 
     /// Tells the endpoint to stop; it ends requests that have begun and closes the data folder.

@@ -8,23 +8,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::storage::{Engine, StorageError};
+use crate::storage::Engine;
 
 /// Between two sweeps. Nothing visible depends on it.
 const INTERVAL: Duration = Duration::from_secs(5);
-
-/// Removes what has expired, in rounds, until nothing is left or `stop`; gives the number of items.
-pub(crate) async fn sweep(engine: &Engine, stop: &CancellationToken) -> Result<u64, StorageError> {
-    let mut removed = 0;
-    while !stop.is_cancelled() {
-        let round = engine.sweep().await?;
-        removed += round;
-        if round == 0 {
-            break;
-        }
-    }
-    Ok(removed)
-}
 
 /// Sweeps from time to time until `stop`.
 pub(crate) async fn run(engine: Engine, stop: CancellationToken) -> io::Result<()> {
@@ -34,7 +21,13 @@ pub(crate) async fn run(engine: Engine, stop: CancellationToken) -> io::Result<(
             () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(INTERVAL) => {}
         }
-        match sweep(&engine, &stop).await {
+        let swept = tokio::select! {
+            biased;
+            // A round that has begun ends; the next is not waited for.
+            () = stop.cancelled() => return Ok(()),
+            swept = engine.sweep() => swept,
+        };
+        match swept {
             Ok(0) => {}
             Ok(removed) => tracing::debug!(removed, "expired items were removed"),
             Err(error) => tracing::warn!(%error, "expired items could not be removed"),

@@ -1,15 +1,26 @@
 //! Choosing how an endpoint runs.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use super::{LocalCosmos, StartError};
 use crate::config::{Durability, Mode, Settings};
 
 /// Chooses how an endpoint runs; [`start`](Self::start) starts it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[must_use = "nothing runs before `start`"]
 pub struct LocalCosmosBuilder {
     settings: Settings,
+}
+
+impl fmt::Debug for LocalCosmosBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalCosmosBuilder")
+            .field("data_dir", &self.settings.data_dir)
+            .field("mode", &self.settings.mode)
+            .field("port", &self.settings.port)
+            .finish_non_exhaustive()
+    }
 }
 
 impl LocalCosmosBuilder {
@@ -62,9 +73,9 @@ impl LocalCosmosBuilder {
         self
     }
 
-    /// Memory for pages of the data file. The default is 64 MiB.
+    /// Memory for pages of the data file. The default is 48 MiB.
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
-        self.settings.cache_bytes = bytes;
+        self.settings.cache_bytes = Some(bytes);
         self
     }
 

@@ -38,51 +38,9 @@ pub(super) fn write(value: &KeyValue, out: &mut Vec<u8>) {
     }
 }
 
-/// Reads one value and gives what follows it.
-pub(super) fn read(bytes: &[u8]) -> Option<(KeyValue, &[u8])> {
-    let (tag, rest) = bytes.split_first()?;
-    match *tag {
-        UNDEFINED => Some((KeyValue::Undefined, rest)),
-        NULL => Some((KeyValue::Null, rest)),
-        FALSE => Some((KeyValue::Bool(false), rest)),
-        TRUE => Some((KeyValue::Bool(true), rest)),
-        NUMBER => {
-            let (bits, rest) = rest.split_first_chunk::<8>()?;
-            Some((KeyValue::Number(from_ordered_bits(u64::from_be_bytes(*bits))), rest))
-        }
-        STRING => read_string(rest),
-        _ => None,
-    }
-}
-
-fn read_string(bytes: &[u8]) -> Option<(KeyValue, &[u8])> {
-    let mut text = Vec::new();
-    let mut rest = bytes;
-    loop {
-        match rest {
-            [0, 0xFF, tail @ ..] => {
-                text.push(0);
-                rest = tail;
-            }
-            [0, 0, tail @ ..] => {
-                return Some((KeyValue::String(String::from_utf8(text).ok()?), tail));
-            }
-            [byte, tail @ ..] if *byte != 0 => {
-                text.push(*byte);
-                rest = tail;
-            }
-            _ => return None,
-        }
-    }
-}
-
 /// Binary64 orders like a sign-and-magnitude integer: flip the sign bit of positive numbers and
 /// every bit of negative ones, and unsigned order is numeric order.
 fn ordered_bits(number: f64) -> u64 {
     let bits = number.to_bits();
     if bits & SIGN == 0 { bits | SIGN } else { !bits }
-}
-
-fn from_ordered_bits(bits: u64) -> f64 {
-    f64::from_bits(if bits & SIGN == 0 { !bits } else { bits & !SIGN })
 }

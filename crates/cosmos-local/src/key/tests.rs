@@ -1,4 +1,6 @@
 //! Tests of keys, hashes, ranges and paths.
+//!
+//! Nothing else reads an encoded key back; the reader here shows that it can be done.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -91,6 +93,48 @@ fn the_space_is_divided_split_and_joined() {
     }
 }
 
+/// Reads one value and gives what follows it.
+fn read(bytes: &[u8]) -> Option<(KeyValue, &[u8])> {
+    let (tag, rest) = bytes.split_first()?;
+    match *tag {
+        0x00 => Some((KeyValue::Undefined, rest)),
+        0x01 => Some((KeyValue::Null, rest)),
+        0x02 => Some((KeyValue::Bool(false), rest)),
+        0x03 => Some((KeyValue::Bool(true), rest)),
+        0x05 => {
+            let (bits, rest) = rest.split_first_chunk::<8>()?;
+            Some((KeyValue::Number(from_ordered_bits(u64::from_be_bytes(*bits))), rest))
+        }
+        0x08 => read_string(rest),
+        _ => None,
+    }
+}
+
+fn read_string(bytes: &[u8]) -> Option<(KeyValue, &[u8])> {
+    let mut text = Vec::new();
+    let mut rest = bytes;
+    loop {
+        match rest {
+            [0, 0xFF, tail @ ..] => {
+                text.push(0);
+                rest = tail;
+            }
+            [0, 0, tail @ ..] => {
+                return Some((KeyValue::String(String::from_utf8(text).ok()?), tail));
+            }
+            [byte, tail @ ..] if *byte != 0 => {
+                text.push(*byte);
+                rest = tail;
+            }
+            _ => return None,
+        }
+    }
+}
+
+fn from_ordered_bits(bits: u64) -> f64 {
+    f64::from_bits(if bits >> 63 == 0 { !bits } else { bits << 1 >> 1 })
+}
+
 fn any_value() -> impl Strategy<Value = KeyValue> {
     prop_oneof![
         Just(KeyValue::Undefined),
@@ -109,7 +153,8 @@ proptest! {
         let key = PartitionKey(vec![value]);
         let mut bytes = key.encode();
         bytes.extend_from_slice(&tail);
-        prop_assert_eq!(PartitionKey::decode(&bytes), Some((key, tail.as_slice())));
+        let PartitionKey(values) = key;
+        prop_assert_eq!(read(&bytes), values.into_iter().next().map(|value| (value, tail.as_slice())));
     }
 
     #[test]
@@ -124,11 +169,6 @@ proptest! {
         if let Some(expected) = expected {
             prop_assert_eq!(encoded(one).cmp(&encoded(two)), expected);
         }
-    }
-
-    #[test]
-    fn damaged_encodings_never_panic(bytes: Vec<u8>) {
-        let _read = PartitionKey::decode(&bytes);
     }
 
     #[test]

@@ -69,6 +69,16 @@ struct MergeRequest {
     right: u32,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ClockRequest {
+    advance_seconds: u64,
+}
+
+/// What is there, whatever the method.
+const RESOURCES: [&str; 8] =
+    ["health", "counters", "throttle", "split", "merge", "sweep", "clock", "shutdown"];
+
 /// Answers one request. `health` is the body for `GET /health`.
 pub(super) async fn answer(
     control: &Control,
@@ -99,11 +109,12 @@ pub(super) async fn answer(
             let swept = control.sweep().await;
             swept.map(|count| Answer::ok(json!({ "removed": count }))).map_err(Answer::from)
         }
+        ("POST", ["clock"]) => clock(control, body),
         ("POST", ["shutdown"]) => {
             control.stop();
             Ok(Answer::with(202, json!({ "status": "stopping" })))
         }
-        (_, ["health" | "counters" | "throttle" | "split" | "merge" | "sweep" | "shutdown"]) => {
+        (_, [known]) if RESOURCES.contains(known) => {
             Err(Answer::error(405, "the resource does not have this method"))
         }
         _ => Err(Answer::error(404, "there is no such resource")),
@@ -157,6 +168,12 @@ async fn merge(control: &Control, body: &[u8]) -> Result<Answer, Answer> {
     let request: MergeRequest = parse(body)?;
     let (database, container) = (&request.database, &request.container);
     Ok(partitions(&control.merge(database, container, request.left, request.right).await?))
+}
+
+fn clock(control: &Control, body: &[u8]) -> Result<Answer, Answer> {
+    let request: ClockRequest = parse(body)?;
+    control.advance_clock(request.advance_seconds);
+    Ok(Answer::ok(json!({})))
 }
 
 fn partitions(partitions: &[Partition]) -> Answer {

@@ -55,7 +55,7 @@ fn collect(expression: &Expression, found: &mut Vec<Constraint>) {
             if let [value, Expression::Constant(Some(Value::String(prefix)))] = arguments.as_slice()
                 && let Some(path) = names(value)
             {
-                add(found, path, by_prefix(prefix));
+                add(found, path, Some(by_prefix(prefix)));
             }
         }
         Expression::Like(value, like) => {
@@ -63,7 +63,7 @@ fn collect(expression: &Expression, found: &mut Vec<Constraint>) {
             if let Some(path) = names(value)
                 && !prefix.is_empty()
             {
-                add(found, path, by_prefix(&prefix));
+                add(found, path, Some(by_prefix(&prefix)));
             }
         }
         _ => {}
@@ -133,7 +133,7 @@ fn loosened(value: &Value, is_lower: bool) -> Bound<Value> {
 }
 
 /// The range of all strings that start with a prefix.
-fn by_prefix(prefix: &str) -> Option<Range> {
+fn by_prefix(prefix: &str) -> Range {
     let lower = loosened(&Value::from(prefix), true);
     let mut head = prefix.to_owned();
     let upper = match head.pop().map(|last| u32::from(last) + 1).and_then(char::from_u32) {
@@ -143,7 +143,7 @@ fn by_prefix(prefix: &str) -> Option<Range> {
         }
         _ => Bound::Unbounded,
     };
-    Some((lower, upper))
+    (lower, upper)
 }
 
 /// The smallest range that holds every value of an IN list.

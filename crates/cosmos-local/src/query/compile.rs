@@ -76,6 +76,10 @@ fn order_keys(compiler: &mut Compiler<'_>, query: &Query) -> Result<Vec<OrderKey
     let mut keys = Vec::with_capacity(query.order_by.len());
     for item in &query.order_by {
         let expression = compiler.expression(&item.node)?;
+        if matches!(expression, Expression::Constant(_)) {
+            let message = "ORDER BY needs a value of the row, not a constant";
+            return Err(QueryError::at(item.node.at, message));
+        }
         keys.push(OrderKey { expression, descending: item.descending });
     }
     Ok(keys)

@@ -71,7 +71,7 @@ impl Expression {
             | Expression::In(..)
             | Expression::Between(_)
             | Expression::Like(..)
-            | Expression::LikeComputed(_)
+            | Expression::LikeComputed(..)
             | Expression::Matches(..) => {
                 self.truth(row).map(|truth| Cow::Owned(Value::Bool(truth)))
             }
@@ -111,7 +111,7 @@ impl Expression {
             Expression::Like(value, like) => {
                 value.evaluate(row)?.as_str().map(|text| like.matches(text))
             }
-            Expression::LikeComputed(parts) => like_computed(parts, row),
+            Expression::LikeComputed(parts, escape) => like_computed(parts, *escape, row),
             Expression::Matches(value, pattern) => {
                 value.evaluate(row)?.as_str().map(|text| pattern.matches(text))
             }
@@ -160,13 +160,9 @@ fn compare_by(comparison: Comparison, left: &Value, right: &Value) -> Option<boo
     }
 }
 
-fn like_computed(parts: &[Expression; 3], row: &Row<'_>) -> Option<bool> {
-    let [value, pattern, escape] = parts;
+fn like_computed(parts: &[Expression; 2], escape: Option<char>, row: &Row<'_>) -> Option<bool> {
+    let [value, pattern] = parts;
     let (value, pattern) = (value.evaluate(row)?, pattern.evaluate(row)?);
-    let escape = match escape {
-        Expression::Constant(None) => None,
-        given => Some(single_character(given.evaluate(row)?.as_str()?)?),
-    };
     let like = Like::new(pattern.as_str()?, escape)?;
     Some(like.matches(value.as_str()?))
 }

@@ -42,8 +42,8 @@ pub(super) enum Expression {
     Between(Box<[Expression; 3]>),
     /// LIKE with a constant pattern.
     Like(Box<Expression>, Like),
-    /// LIKE with a pattern (and escape character) taken from the row.
-    LikeComputed(Box<[Expression; 3]>),
+    /// LIKE with a pattern taken from the row, and the escape character.
+    LikeComputed(Box<[Expression; 2]>, Option<char>),
     Conditional(Box<[Expression; 3]>),
     Coalesce(Box<[Expression; 2]>),
     Array(Vec<Expression>),

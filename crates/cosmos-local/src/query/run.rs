@@ -67,7 +67,7 @@ struct Run<'p> {
     matched: u64,
 }
 
-impl<'p> Run<'p> {
+impl Run<'_> {
     /// The next candidate that yields a row, or `None` at the end of the source.
     fn next<E>(&mut self, source: Source<'_, E>) -> Result<Option<Candidate>, RunError<E>> {
         for candidate in source {

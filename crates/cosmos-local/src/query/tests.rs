@@ -81,7 +81,8 @@ fn query(text: &str, documents: &[Value]) -> Vec<Value> {
 
 /// The value of an expression over a document named `c`; `None` is `undefined`.
 fn value_over(expression: &str, document: &Value) -> Option<Value> {
-    let mut items = query(&format!("SELECT VALUE {expression} FROM c"), &[document.clone()]);
+    let mut items =
+        query(&format!("SELECT VALUE {expression} FROM c"), std::slice::from_ref(document));
     assert!(items.len() <= 1);
     items.pop()
 }

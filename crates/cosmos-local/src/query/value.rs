@@ -79,7 +79,7 @@ pub(super) fn compare_numbers(left: &Number, right: &Number) -> Ordering {
     }
     let (a, b) = (to_f64(left), to_f64(right));
     let rough = a.partial_cmp(&b).unwrap_or(Ordering::Equal);
-    if rough != Ordering::Equal || a.abs() <= EXACT_INTEGER {
+    if rough != Ordering::Equal || a.abs() < EXACT_INTEGER {
         return rough;
     }
     // One side is an integer that binary64 may have rounded; the other is integral at this size.
@@ -113,7 +113,7 @@ pub(super) fn compare_strings(left: &str, right: &str) -> Ordering {
     let difference = left.bytes().zip(right.bytes()).find(|(a, b)| a != b);
     match difference {
         None => left.len().cmp(&right.len()),
-        Some((a @ 0xEE..=0xEF, b @ 0xF0..)) | Some((a @ 0xF0.., b @ 0xEE..=0xEF)) => b.cmp(&a),
+        Some((a @ 0xEE..=0xEF, b @ 0xF0..) | (a @ 0xF0.., b @ 0xEE..=0xEF)) => b.cmp(&a),
         Some((a, b)) => a.cmp(&b),
     }
 }
@@ -199,16 +199,15 @@ pub(super) fn write_canonical(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.push(b'n'),
         Value::Bool(flag) => out.push(if *flag { b't' } else { b'f' }),
-        Value::Number(number) => match as_integer(number).or_else(|| integral(to_f64(number))) {
-            Some(integer) => {
+        Value::Number(number) => {
+            if let Some(integer) = as_integer(number).or_else(|| integral(to_f64(number))) {
                 out.push(b'i');
                 out.extend_from_slice(&integer.to_be_bytes());
-            }
-            None => {
+            } else {
                 out.push(b'd');
                 out.extend_from_slice(&to_f64(number).to_be_bytes());
             }
-        },
+        }
         Value::String(text) => {
             out.push(b's');
             write_text(text, out);

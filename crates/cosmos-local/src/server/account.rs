@@ -17,11 +17,11 @@ const QUERY_ENGINE: &str = r#"{"maxSqlQueryInputLength":262144,"maxJoinsPerSqlQu
 /// with the addresses in this document. No thin-client addresses, so that no client tries the
 /// protocol behind them.
 pub(crate) fn read(call: &Call) -> Reply {
-    let address = format!("{}/", call.origin);
-    let id = call
-        .origin
+    let origin = call.origin();
+    let address = format!("{origin}/");
+    let id = origin
         .split_once("://")
-        .map_or(call.origin.as_str(), |(_, host)| host)
+        .map_or(origin.as_str(), |(_, host)| host)
         .split(['.', ':'])
         .next()
         .unwrap_or("local");

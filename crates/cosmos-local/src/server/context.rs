@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::{HeaderMap, StatusCode};
+use hyper::{HeaderMap, StatusCode, Uri};
 use serde_json::Value;
 
 use super::ServerState;
@@ -30,14 +30,24 @@ pub(crate) struct Call {
     pub(crate) ids: Ids,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// Scheme, host and port that the caller used.
-    pub(crate) origin: String,
+    pub(crate) uri: Uri,
 }
 
 impl Call {
-    /// The text of a header.
+    /// The text of a header, which may have characters beyond ASCII.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
+        self.headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
+    }
+
+    /// Scheme, host and port under which the caller reached the server.
+    pub(crate) fn origin(&self) -> String {
+        let host = self
+            .uri
+            .authority()
+            .map(hyper::http::uri::Authority::as_str)
+            .or_else(|| self.header("host"))
+            .unwrap_or("127.0.0.1");
+        format!("http://{host}")
     }
 
     /// Whether a header says true.

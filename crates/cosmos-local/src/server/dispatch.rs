@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
-use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
 use super::context::Call;
 use super::error::ServiceError;
@@ -69,7 +69,6 @@ impl Dispatcher {
         let (parts, body) = request.into_parts();
         let activity = self.activity(&parts.headers);
         let path = Path::parse(parts.uri.path());
-        let origin = origin(&parts.uri, &parts.headers);
         let routed = path.resolve(&parts.method, &parts.headers);
         let body = read(body).await;
         let kind = routed.as_ref().map_or(UNKNOWN, |(action, _)| action.kind());
@@ -77,7 +76,7 @@ impl Dispatcher {
         let outcome = match (self.authorise(&parts.method, &path, &parts.headers), routed, body) {
             (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => Ok(Err(error)),
             (Ok(()), Ok((action, ids)), Ok(body)) => {
-                let call = Call { ids, headers: parts.headers, body, origin };
+                let call = Call { ids, headers: parts.headers, body, uri: parts.uri.clone() };
                 self.with_faults(&parts.method, action, &call).await
             }
         };
@@ -137,14 +136,14 @@ impl Dispatcher {
     fn authorise(
         &self,
         method: &Method,
-        path: &Path,
+        path: &Path<'_>,
         headers: &HeaderMap,
     ) -> Result<(), ServiceError> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let signed = path.signed();
         let request = SignedRequest {
             method: method.as_str(),
-            resource_type: &signed.resource_type,
+            resource_type: signed.resource_type,
             resource_link: &signed.link,
             x_ms_date: text("x-ms-date"),
             date: text("date"),
@@ -154,7 +153,7 @@ impl Dispatcher {
             if signed.raw_link == signed.link {
                 return Err(error);
             }
-            let raw = SignedRequest { resource_link: &signed.raw_link, ..request };
+            let raw = SignedRequest { resource_link: signed.raw_link, ..request };
             self.state.verifier.verify(&raw).map_err(|_| error)
         });
         verified.map_err(|error| {
@@ -173,16 +172,6 @@ impl Dispatcher {
             HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
         })
     }
-}
-
-/// Scheme, host and port under which the caller reached the server.
-fn origin(uri: &Uri, headers: &HeaderMap) -> String {
-    let host = uri
-        .authority()
-        .map(hyper::http::uri::Authority::as_str)
-        .or_else(|| headers.get(hyper::header::HOST).and_then(|host| host.to_str().ok()))
-        .unwrap_or("127.0.0.1");
-    format!("http://{host}")
 }
 
 /// Reads a body whole.

@@ -184,7 +184,8 @@ impl From<StorageError> for ServiceError {
             StorageError::Exists => {
                 Self::new(StatusCode::CONFLICT, "a resource with this id exists already")
             }
-            StorageError::NotFound => Self::not_found("the resource does not exist"),
+            // Handlers look up what they work on first, so it was deleted in the meantime.
+            StorageError::NotFound => Self::owner_not_found("it was deleted in the meantime"),
             StorageError::Gone => {
                 Self::new(StatusCode::GONE, "the partition key range was split or merged")
                     .with_substatus(substatus::RANGE_GONE)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hyper::rt::Executor;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -40,10 +40,11 @@ pub(crate) async fn serve(
     let tasks = TaskTracker::new();
     let dispatcher = Arc::new(Dispatcher::new(state));
     let mut builder = Builder::new(Tracked(tasks.clone()));
-    builder.http1().timer(TokioTimer::new()).pipeline_flush(true);
+    // Clients keep idle connections and expect to find them open: a time-out here would make them
+    // send a request into a connection that is being closed.
+    builder.http1().header_read_timeout(None);
     builder
         .http2()
-        .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES);

@@ -3,6 +3,8 @@
 //! Paths alternate keywords and ids (`/dbs/a/colls/b/docs/c`); ids are percent-encoded, and a
 //! trailing slash means nothing (the Python SDK sends one on every path).
 
+use std::borrow::Cow;
+
 use hyper::{HeaderMap, Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
@@ -89,47 +91,42 @@ pub(crate) struct Ids {
 
 /// What the signature of a request covers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Signed {
+pub(crate) struct Signed<'a> {
     /// The last keyword of the path (`docs`), or nothing for the account.
-    pub(crate) resource_type: String,
+    pub(crate) resource_type: &'a str,
     /// The path up to the resource, ids decoded: the parent's path when the last segment is a
     /// keyword.
-    pub(crate) link: String,
+    pub(crate) link: Cow<'a, str>,
     /// The same with the ids as they were sent, which is what some clients sign.
-    pub(crate) raw_link: String,
+    pub(crate) raw_link: &'a str,
 }
 
 /// A path taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Path {
-    decoded: Vec<String>,
-    signed: Signed,
+pub(crate) struct Path<'a> {
+    segments: Vec<Cow<'a, str>>,
+    signed: Signed<'a>,
 }
 
-impl Path {
+impl<'a> Path<'a> {
     /// Takes a path apart. Never fails: what makes no sense is found by [`Path::resolve`].
-    pub(crate) fn parse(path: &str) -> Self {
-        let raw: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-        let decoded: Vec<String> = raw
-            .iter()
-            .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
-            .collect();
-        let keyword = if raw.len() % 2 == 1 { raw.len() } else { raw.len().saturating_sub(1) };
-        let linked = if raw.len() % 2 == 1 { raw.len().saturating_sub(1) } else { raw.len() };
-        let signed = Signed {
-            resource_type: keyword
-                .checked_sub(1)
-                .and_then(|index| decoded.get(index))
-                .cloned()
-                .unwrap_or_default(),
-            link: decoded.get(..linked).unwrap_or_default().join("/"),
-            raw_link: raw.get(..linked).unwrap_or_default().join("/"),
-        };
-        Self { decoded, signed }
+    pub(crate) fn parse(path: &'a str) -> Self {
+        let whole = path.trim_matches('/');
+        let raw = || whole.split('/').filter(|segment| !segment.is_empty());
+        let segments = raw().map(|segment| percent_decode_str(segment).decode_utf8_lossy());
+        let segments: Vec<Cow<'_, str>> = segments.collect();
+        // A path that ends with a keyword is about the children of what stands before it.
+        let is_feed = segments.len() % 2 == 1;
+        let parent = whole.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let raw_link = if is_feed { parent.trim_end_matches('/') } else { whole };
+        let decoded = percent_decode_str(raw_link).decode_utf8_lossy();
+        let keyword = if is_feed { raw().next_back() } else { raw().rev().nth(1) };
+        let signed = Signed { resource_type: keyword.unwrap_or_default(), link: decoded, raw_link };
+        Self { segments, signed }
     }
 
     /// What the signature of a request to this path covers.
-    pub(crate) fn signed(&self) -> &Signed {
+    pub(crate) fn signed(&self) -> &Signed<'a> {
         &self.signed
     }
 
@@ -143,7 +140,7 @@ impl Path {
         method: &Method,
         headers: &HeaderMap,
     ) -> Result<(Action, Ids), ServiceError> {
-        let segments: Vec<&str> = self.decoded.iter().map(String::as_str).collect();
+        let segments: Vec<&str> = self.segments.iter().map(AsRef::as_ref).collect();
         let ids = Ids {
             database: segments.get(1).copied().unwrap_or_default().to_owned(),
             container: segments.get(3).copied().unwrap_or_default().to_owned(),
@@ -345,12 +342,9 @@ mod tests {
     #[test]
     fn a_feed_is_signed_with_its_parent_and_the_account_with_nothing() {
         let signed = Path::parse("/dbs/d/colls/c/docs").signed().clone();
-        assert_eq!(
-            (signed.resource_type.as_str(), signed.link.as_str()),
-            ("docs", "dbs/d/colls/c")
-        );
+        assert_eq!((signed.resource_type, signed.link.as_ref()), ("docs", "dbs/d/colls/c"));
         let signed = Path::parse("/dbs").signed().clone();
-        assert_eq!((signed.resource_type.as_str(), signed.link.as_str()), ("dbs", ""));
+        assert_eq!((signed.resource_type, signed.link.as_ref()), ("dbs", ""));
         assert_eq!(Path::parse("/").signed(), &Signed::default());
     }
 

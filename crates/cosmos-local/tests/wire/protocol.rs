@@ -111,6 +111,23 @@ async fn faults_refuse_delay_and_drop() {
 }
 
 #[tokio::test]
+async fn a_drop_over_http2_concerns_its_own_request_only() {
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let wire = Wire::lenient().await.with_http(client).with_container().await;
+    let control = wire.endpoint.control().clone();
+    control.inject(Fault::new(FaultAction::Delay { ms: 200 }).on_kind("read_container")).unwrap();
+    control.inject(Fault::new(FaultAction::DropAfter).on_kind("create_item").times(1)).unwrap();
+    let item = json!({"id": "1", "pk": "a"}).to_string().into_bytes();
+    let (dropped, other) = tokio::join!(
+        wire.try_send(Method::POST, DOCS, &[KEY_A], item),
+        wire.get("dbs/d/colls/c", &[]),
+    );
+    assert!(dropped.is_err());
+    assert_eq!(other.status, 200);
+    assert_eq!(wire.get(&format!("{DOCS}/1"), &[KEY_A]).await.status, 200, "it was applied");
+}
+
+#[tokio::test]
 async fn a_request_in_progress_is_finished_before_the_endpoint_ends() {
     let wire = Wire::lenient().await.with_container().await;
     wire.create(json!({"id": "1", "pk": "a"})).await;

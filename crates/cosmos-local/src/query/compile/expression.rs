@@ -142,34 +142,27 @@ impl Compiler<'_> {
     ) -> Result<Expression, QueryError> {
         let value = self.expression(value)?;
         let compiled = self.expression(pattern)?;
-        let escape_at = escape.map(|node| node.at);
         let escape = match escape {
-            Some(node) => self.expression(node)?,
-            None => Expression::Constant(None),
-        };
-        let character = match &escape {
-            Expression::Constant(None) if escape_at.is_none() => Some(None),
-            Expression::Constant(Some(Value::String(text))) => match single_character(text) {
-                Some(character) => Some(Some(character)),
-                None => {
-                    let at = escape_at.unwrap_or(pattern.at);
-                    return Err(QueryError::at(at, "ESCAPE takes exactly one character"));
+            Some(node) => match self.expression(node)? {
+                Expression::Constant(Some(Value::String(text))) => {
+                    let message = "ESCAPE takes exactly one character";
+                    Some(single_character(&text).ok_or_else(|| QueryError::at(node.at, message))?)
+                }
+                Expression::Constant(_) => return Ok(Expression::Constant(None)),
+                _ => {
+                    let message = "ESCAPE with a value taken from the row is not supported yet";
+                    return Err(QueryError::at(node.at, message));
                 }
             },
-            _ => None,
+            None => None,
         };
-        match (&compiled, character) {
-            (Expression::Constant(Some(Value::String(text))), Some(character)) => {
-                match Like::new(text, character) {
-                    Some(like) => Ok(Expression::Like(Box::new(value), like)),
-                    None => {
-                        let message = "the pattern ends in its escape character";
-                        Err(QueryError::at(pattern.at, message))
-                    }
-                }
-            }
-            _ => Ok(Expression::LikeComputed(Box::new([value, compiled, escape]))),
+        if let Expression::Constant(Some(Value::String(text))) = &compiled {
+            let message = "the pattern ends in its escape character";
+            let like =
+                Like::new(text, escape).ok_or_else(|| QueryError::at(pattern.at, message))?;
+            return Ok(Expression::Like(Box::new(value), like));
         }
+        Ok(Expression::LikeComputed(Box::new([value, compiled]), escape))
     }
 
     fn call(&mut self, at: usize, name: &str, nodes: &[Node]) -> Result<Expression, QueryError> {
@@ -299,10 +292,11 @@ fn fold(expression: Expression) -> Expression {
         Expression::Index(parts)
         | Expression::Compare(_, parts)
         | Expression::Binary(_, parts)
+        | Expression::LikeComputed(parts, _)
         | Expression::Coalesce(parts) => parts.iter().all(is_constant),
-        Expression::Between(parts)
-        | Expression::LikeComputed(parts)
-        | Expression::Conditional(parts) => parts.iter().all(is_constant),
+        Expression::Between(parts) | Expression::Conditional(parts) => {
+            parts.iter().all(is_constant)
+        }
         Expression::In(value, list) => is_constant(value) && list.iter().all(is_constant),
         Expression::Object(properties) => properties.iter().all(|(_, value)| is_constant(value)),
         Expression::Constant(_)

@@ -19,6 +19,7 @@ pub(super) const TABLE: &[Function] = &[
     function("IS_PRIMITIVE", 1, 1, |a| check(a, |value| !value.is_array() && !value.is_object())),
 ];
 
+#[allow(clippy::unnecessary_wraps, reason = "the table's functions have one signature")]
 fn check(arguments: Arguments<'_, '_>, test: fn(&Value) -> bool) -> Option<Value> {
     Some(Value::Bool(value(arguments, 0).is_some_and(test)))
 }

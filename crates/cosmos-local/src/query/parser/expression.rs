@@ -299,9 +299,8 @@ impl Parser {
                 self.expect_mark(",")?;
             }
             let name_at = self.at();
-            let name = match self.peek().clone() {
-                TokenKind::Text(name) | TokenKind::Word(name) => name,
-                _ => return Err(self.unexpected("a property name")),
+            let (TokenKind::Text(name) | TokenKind::Word(name)) = self.peek().clone() else {
+                return Err(self.unexpected("a property name"));
             };
             self.next += 1;
             if properties.iter().any(|(other, _)| *other == name) {

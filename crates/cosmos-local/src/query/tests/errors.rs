@@ -60,6 +60,7 @@ fn meaning_errors_name_their_position() {
         ("SELECT COUNT(COUNT(1)) FROM c", 13, "not within another aggregate"),
         ("SELECT * FROM c WHERE COUNT(1) > 2", 22, "can stand in SELECT only"),
         ("SELECT VALUE COUNT() FROM c", 13, "takes 1 arguments"),
+        ("SELECT * FROM c ORDER BY 1", 25, "not a constant"),
         ("SELECT * FROM c WHERE c.s LIKE 'a' ESCAPE 'ab'", 42, "exactly one character"),
         ("SELECT * FROM c WHERE c.s LIKE 'a!' ESCAPE '!'", 31, "ends in its escape"),
         ("SELECT * FROM c WHERE REGEXMATCH(c.s, '(')", 38, "unusable regular expression"),
@@ -149,7 +150,10 @@ fn text_size_is_bounded() {
 proptest! {
     #[test]
     fn no_text_panics(text in ".{0,80}") {
-        let _ = prepare(&text, &json!({}));
+        for text in [text.clone(), format!("SELECT VALUE {text}"), format!("SELECT '{text}")] {
+            let is_refused = prepare(&text, &json!({})).is_err();
+            prop_assert!(is_refused || !text.is_empty());
+        }
     }
 
     #[test]

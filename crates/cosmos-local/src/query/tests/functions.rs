@@ -14,6 +14,7 @@ fn check(cases: &[(&str, Option<Value>)]) {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "it stands beside `None` in the tables")]
 fn some(value: impl Into<Value>) -> Option<Value> {
     Some(value.into())
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{ALL, all_pages, candidates, page, prepare};
+use crate::query::value::compare_total;
 use crate::query::{Candidate, PageLimits, Prepared};
 
 fn numbered(count: usize) -> Vec<Candidate> {
@@ -216,6 +217,29 @@ proptest! {
         let whole = page(&query, &source, None, ALL).unwrap();
         prop_assert_eq!(whole.continuation, None);
         prop_assert_eq!(all_pages(&query, &source, sized(max_items)), whole.items);
+    }
+
+    #[test]
+    fn an_ordered_source_gives_the_same(
+        values in prop::collection::vec(prop::option::of(value()), 0..30),
+        max_items in 1..12_usize,
+        descending in any::<bool>(),
+    ) {
+        let documents: Vec<Value> = (0..).zip(values).map(|(n, x)| match x {
+            Some(x) => json!({"n": n, "x": x}),
+            None => json!({"n": n}),
+        }).collect();
+        let direction = if descending { "DESC" } else { "ASC" };
+        let query = prepared(&format!("SELECT VALUE c.n FROM c ORDER BY c.x {direction}"));
+        let mut source = candidates(&documents);
+        let sorted = page(&query, &source, None, ALL).unwrap().items;
+        source.sort_by(|a, b| {
+            let order = compare_total(a.document.get("x"), b.document.get("x"))
+                .then(a.ordinal.cmp(&b.ordinal));
+            if descending { order.reverse() } else { order }
+        });
+        let ordered = PageLimits { source_is_ordered: true, ..sized(max_items) };
+        prop_assert_eq!(all_pages(&query, &source, ordered), sorted);
     }
 
     #[test]
