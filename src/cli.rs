@@ -104,7 +104,7 @@ pub async fn run(
     let done = match cli.command {
         Command::Import(args) => Box::pin(import::run(args, &mut out, stop)).await,
         Command::Export(args) => Box::pin(export::run(args, &mut out, stop)).await,
-        Command::Append(args) => Box::pin(append::run(args, &mut out)).await,
+        Command::Append(args) => Box::pin(append::run(args, &mut out, stop)).await,
         Command::Read(args) => Box::pin(read::run(args, &mut out, stop)).await,
         Command::Streams(args) => Box::pin(streams::run(args, &mut out, stop)).await,
         Command::Stats(args) => Box::pin(stats::run(args, &mut out, stop)).await,

@@ -34,16 +34,23 @@ fn main() -> ExitCode {
     code
 }
 
-/// Runs the command. The first Ctrl-C asks it to stop; a second one ends the process at once.
+/// Runs the command. The first Ctrl-C asks it to stop; a second one ends the process at once, also
+/// when the command waits for somebody to read its output.
 async fn run(cli: Cli) -> Result<ExitCode, CliError> {
     let mut signals = Signals::new().map_err(CliError::Output)?;
     let stop = CancellationToken::new();
-    let mut out = BufWriter::new(io::stdout());
-    let mut running = Box::pin(cli::run(cli, &mut out, &stop));
+    let stopped = stop.clone();
+    let mut running = tokio::spawn(async move {
+        let mut out = BufWriter::new(io::stdout());
+        cli::run(cli, &mut out, &stopped).await
+    });
     loop {
         tokio::select! {
             biased;
-            done = &mut running => return done.map(|()| ExitCode::SUCCESS),
+            done = &mut running => {
+                done.unwrap_or_else(|error| Err(CliError::Output(io::Error::other(error))))?;
+                return Ok(ExitCode::SUCCESS);
+            }
             () = signals.next() => {
                 if stop.is_cancelled() {
                     return Ok(ExitCode::from(EXIT_INTERRUPTED));
@@ -61,12 +68,9 @@ fn log(verbose: u8) {
         _ => LOG_DEBUG,
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let is_terminal = io::IsTerminal::is_terminal(&io::stderr());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(is_terminal)
-        .init();
+    let colour = io::IsTerminal::is_terminal(&io::stderr());
+    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour);
+    logging.with_writer(io::stderr).init();
 }
 
 fn fail(code: u8, text: &str) -> ExitCode {

@@ -56,8 +56,9 @@ const BYTES_IN_FLIGHT_MAX: u32 = 12 * 1024 * 1024;
 const EXAMPLES: &str = "\
 Each line of FILE is a JSON object with aggregateId, sequenceNumber, type, time and data, and
 optionally eventId, schemaVersion, aggregateType, metadata and commit {first, size}. An event without
-eventId gets one that follows from its stream and number. Events that are stored already, exactly so,
-are counted as repeated; so an import can be repeated, and one that was stopped goes on.
+eventId gets one that follows from its stream and number (UUID version 5 of STREAM/NUMBER in the
+namespace 0e92eacc-63aa-59bc-b845-764b3a5ff104). Events that are stored already, exactly so, are
+counted as repeated; so an import can be repeated, and one that was stopped goes on.
 
 With --output json the result is one object: appended, repeated, failed, streams, seconds, complete,
 requestCharge, roundTrips and problems [{line, stream, sequenceNumber, message}] (at most 100).
@@ -173,8 +174,9 @@ async fn import(
 async fn work(args: &ImportArgs, source: Source, workshop: &Arc<Workshop>) -> bool {
     let (portions, mut taken) = mpsc::channel(PORTIONS_AHEAD);
     let (suffix, halt) = (args.stream_suffix.clone(), workshop.halt.clone());
-    let reading =
-        tokio::task::spawn_blocking(move || reader::read(source.reader, &suffix, &portions, &halt));
+    let reading = tokio::task::spawn_blocking(move || {
+        reader::read(source.into_text()?, &suffix, &portions, &halt)
+    });
     let mut workers = JoinSet::new();
     let desks = (0..args.concurrency).map(|_| spawn_worker(&mut workers, workshop)).collect();
     let mut desks = Desks::new(desks);

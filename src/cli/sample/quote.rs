@@ -178,7 +178,7 @@ impl Quote<'_> {
     }
 
     fn add(&mut self, name: &'static str, data: Value, low: u64, high: u64) {
-        self.add_by(self.customer, event_type, data, low, high);
+        self.add_by(self.customer, name, data, low, high);
     }
 
     /// Adds an event that happens so many seconds after the last one.
