@@ -29,3 +29,8 @@ pub use self::{
     },
     stream::{ExpectedVersion, SequenceNumber, StreamId},
 };
+
+/// The example in `README.md` is compiled and run with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -27,6 +27,10 @@ use cosmos_local::LocalCosmos;
 use load::{Load, TASKS};
 use null_server::NullServer;
 
+/// As in the shipped binary; both sides of each ratio run on it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const EVENTS_PER_APPEND: u64 = 3;
 
 /// How much work a run does.
@@ -37,6 +41,7 @@ struct Scale {
     round: Duration,
     /// Events of the run that looks for a slow-down.
     grown: u64,
+    quick: bool,
 }
 
 impl Scale {
@@ -44,10 +49,10 @@ impl Scale {
         if std::env::var_os("BENCH_QUICK").is_some_and(|quick| quick != "0") {
             println!("BENCH_QUICK is set: less data, so the figures are not those of a full run");
             let round = Duration::from_secs(1);
-            Self { stored: 6_000, rounds: 3, round, grown: 30_000 }
+            Self { stored: 6_000, rounds: 3, round, grown: 30_000, quick: true }
         } else {
             let round = Duration::from_secs(2);
-            Self { stored: 60_000, rounds: 7, round, grown: 300_000 }
+            Self { stored: 60_000, rounds: 7, round, grown: 300_000, quick: false }
         }
     }
 }
@@ -70,8 +75,8 @@ fn main() {
     runtime.block_on(async {
         append_vs_null(&scale).await;
         append_last_tenth_vs_first(&scale).await;
+        Box::pin(process::import_and_start(&scale)).await;
     });
-    process::import_and_start();
 }
 
 async fn store_on(endpoint: &str, key: &str) -> EventStore {

@@ -10,5 +10,7 @@
 
 mod cli;
 mod fixture;
+mod readme;
 mod sdk;
 mod store;
+mod tidy;

@@ -33,6 +33,7 @@ mod folder;
 mod indexing;
 mod item;
 mod memory;
+mod operation;
 mod probation;
 mod recovery;
 mod scan;
@@ -44,13 +45,13 @@ pub(crate) use container::Container;
 pub(crate) use definition::{ContainerDefinition, DefinitionError};
 pub(crate) use engine::{Durability, Engine, EngineOptions};
 pub(crate) use error::{OpenError, StorageError};
-pub(crate) use feed::{FeedPage, FeedRequest, FeedScope, FeedStart};
+pub(crate) use feed::{FeedRequest, FeedScope, FeedStart};
 pub(crate) use folder::check as check_folder;
 pub(crate) use item::{Item, NewItem, PrepareError};
 pub(crate) use scan::{Scan, ScanIter};
 pub(crate) use topology::{PartitionInfo, Topology};
 
-pub(crate) use apply::{Condition, OpFailure, OpResult, Operation, Outcome};
+pub(crate) use operation::{Condition, OpFailure, OpResult, Operation, Outcome};
 
 #[cfg(test)]
 mod tests;

@@ -14,99 +14,9 @@ use super::definition::ContainerDefinition;
 use super::encoding::{Pointer, expiry_key, item_key, path_key, unique_key};
 use super::error::StorageError;
 use super::item::{Item, NewItem, RowHeader, Terms, encode_row};
-use super::memory::{Change, Entries};
+use super::memory::{Change, Entries, Known};
+use super::operation::{Condition, OpFailure, OpResult, Operation, Outcome};
 use crate::key::{Epk, PartitionKey};
-
-/// A condition on the entity tag of the item that is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Condition {
-    /// None.
-    None,
-    /// The item's entity tag must be this one (`*`: any).
-    IfMatch(String),
-    /// The item's entity tag must not be this one (`*`: there must be none).
-    IfNoneMatch(String),
-}
-
-impl Condition {
-    fn met_by(&self, etag: &str) -> bool {
-        match self {
-            Self::None => true,
-            Self::IfMatch(wanted) => wanted == "*" || wanted == etag,
-            Self::IfNoneMatch(unwanted) => unwanted != "*" && unwanted != etag,
-        }
-    }
-}
-
-/// One operation of a transaction.
-#[derive(Debug)]
-pub(crate) enum Operation {
-    /// Write an item that must not be there.
-    Create(NewItem),
-    /// Write an item, there or not; a condition counts only when it is there.
-    Upsert(NewItem, Condition),
-    /// Write an item that must be there.
-    Replace(NewItem, Condition),
-    /// Remove the item with this id.
-    Delete(String, Condition),
-    /// Read the item with this id, as the operations before it left it.
-    Read(String, Condition),
-}
-
-/// What became of a transaction.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    /// All of it happened.
-    Committed {
-        /// The LSN of the commit; of the partition when nothing was written.
-        lsn: u64,
-        /// The partition.
-        partition: u32,
-        /// A result for each operation.
-        results: Vec<OpResult>,
-    },
-    /// None of it happened.
-    Failed {
-        /// Which operation failed, from 0.
-        at: usize,
-        /// Why.
-        failure: OpFailure,
-        /// The partition.
-        partition: u32,
-        /// The partition's LSN.
-        lsn: u64,
-    },
-}
-
-/// What one operation did.
-#[derive(Debug)]
-pub(crate) enum OpResult {
-    /// Created this item.
-    Created(Item),
-    /// Replaced an item by this one.
-    Replaced(Item),
-    /// Removed an item.
-    Deleted,
-    /// Read this item.
-    Read(Item),
-    /// The item has the entity tag that the caller knows.
-    NotModified(String),
-}
-
-/// Why one operation could not be carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OpFailure {
-    /// There is no such item.
-    NotFound,
-    /// An item with that id is there.
-    Conflict,
-    /// Another item of the logical partition has the same values of a unique key.
-    UniqueConflict,
-    /// The condition on the entity tag does not hold.
-    PreconditionFailed,
-    /// The item's partition key is not that of the transaction.
-    KeyMismatch,
-}
 
 type BytesTable<'txn> = Table<'txn, &'static [u8], &'static [u8]>;
 
@@ -257,20 +167,20 @@ impl<'txn> Staging<'txn> {
         match operation {
             Operation::Create(item) => match self.current(draft, scope, &item.id)? {
                 Found::Item(_) => Ok(Err(OpFailure::Conflict)),
-                found => self.put(draft, scope, item, found),
+                found => self.put(draft, scope, item, &found),
             },
             Operation::Upsert(item, condition) => {
                 let found = self.current(draft, scope, &item.id)?;
                 if found.item().is_some_and(|item| !condition.met_by(&item.etag())) {
                     return Ok(Err(OpFailure::PreconditionFailed));
                 }
-                self.put(draft, scope, item, found)
+                self.put(draft, scope, item, &found)
             }
             Operation::Replace(item, condition) => match self.current(draft, scope, &item.id)? {
                 Found::Item(old) if !condition.met_by(&old.etag()) => {
                     Ok(Err(OpFailure::PreconditionFailed))
                 }
-                found @ Found::Item(_) => self.put(draft, scope, item, found),
+                found @ Found::Item(_) => self.put(draft, scope, item, &found),
                 _ => Ok(Err(OpFailure::NotFound)),
             },
             Operation::Delete(id, condition) => match self.current(draft, scope, &id)? {
@@ -303,7 +213,7 @@ impl<'txn> Staging<'txn> {
         draft: &mut Draft,
         scope: &Scope,
         item: NewItem,
-        found: Found,
+        found: &Found,
     ) -> Result<Result<OpResult, OpFailure>, StorageError> {
         if item.key.encode() != scope.key {
             return Ok(Err(OpFailure::KeyMismatch));
@@ -319,13 +229,11 @@ impl<'txn> Staging<'txn> {
         if self.unique_conflict(draft, scope, &terms, replaced)? {
             return Ok(Err(OpFailure::UniqueConflict));
         }
-        let ordinal = match &found {
-            Found::Item(old) => old.ordinal(),
-            _ => {
-                let ordinal = draft.next_ordinal;
-                draft.next_ordinal += 1;
-                ordinal
-            }
+        let ordinal = if let Some(old) = found.item() {
+            old.ordinal()
+        } else {
+            draft.next_ordinal += 1;
+            draft.next_ordinal - 1
         };
         let header =
             RowHeader { ordinal, ts: scope.now, ttl: item.ttl, epk: scope.epk, previous: replaced };
@@ -434,15 +342,18 @@ impl<'txn> Staging<'txn> {
     }
 
     fn lookup(&self, draft: Option<&Draft>, key: &[u8]) -> Result<Option<Pointer>, StorageError> {
-        let staged = draft
-            .and_then(|draft| draft.changes.get(key))
-            .or_else(|| self.changes.get(key))
-            .copied()
-            .or_else(|| self.container.view().get(key));
-        match staged {
-            Some(pointer) => Ok(pointer),
-            None => self.index.get(key)?.map(|value| Pointer::decode(value.value())).transpose(),
+        let drafted = draft.map_or(Known::Unknown, |draft| Known::of(draft.changes.get(key)));
+        let staged = || Known::of(self.changes.get(key));
+        let visible = || self.container.view().get(key);
+        let layers: [&dyn Fn() -> Known; 3] = [&|| drafted, &staged, &visible];
+        for layer in layers {
+            match layer() {
+                Known::At(pointer) => return Ok(Some(pointer)),
+                Known::Gone => return Ok(None),
+                Known::Unknown => {}
+            }
         }
+        self.index.get(key)?.map(|value| Pointer::decode(value.value())).transpose()
     }
 
     fn load(&self, draft: Option<&Draft>, pointer: Pointer) -> Result<Option<Item>, StorageError> {

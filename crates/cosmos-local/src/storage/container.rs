@@ -6,12 +6,12 @@ use bytes::Bytes;
 use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
 use serde_json::Value;
 
-use super::apply::{Operation, Outcome};
 use super::definition::ContainerDefinition;
 use super::encoding::{Pointer, item_key};
 use super::error::StorageError;
 use super::item::{Item, NewItem, PrepareError};
-use super::memory::{KeyRange, Run, View};
+use super::memory::{KeyRange, Known, Run, View};
+use super::operation::{Operation, Outcome};
 use super::topology::Topology;
 use super::writer::{WriteRequest, WriterHandle};
 use crate::clock::Clock;
@@ -180,8 +180,9 @@ impl Container {
         let entry = item_key(key.epk(), &key.encode(), id);
         let (known, snapshot) = self.snapshot(|view| view.get(&entry))?;
         let pointer = match known {
-            Some(pointer) => pointer,
-            None => snapshot.lookup(&entry)?,
+            Known::At(pointer) => Some(pointer),
+            Known::Gone => None,
+            Known::Unknown => snapshot.lookup(&entry)?,
         };
         let item = pointer.map(|pointer| snapshot.load(pointer)).transpose()?.flatten();
         let default_ttl = self.definition().default_ttl;

@@ -4,7 +4,6 @@
 //! stands, so they are written when an item is read and never stored.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -378,6 +377,3 @@ pub(crate) fn expires_at(ts: u32, ttl: i32, default_ttl: Option<i32>) -> Option<
     let ttl = if ttl == 0 { default } else { ttl };
     u32::try_from(ttl).ok().map(|ttl| ts.saturating_add(ttl))
 }
-
-/// A shared row, cheap to clone.
-pub(crate) type SharedDefinition = Arc<ContainerDefinition>;

@@ -15,6 +15,28 @@ pub(crate) type Entries = BTreeMap<Vec<u8>, Option<Pointer>>;
 /// A change to the index: the key, and the row it now points to, if any.
 pub(crate) type Change = (Vec<u8>, Option<Pointer>);
 
+/// What a layer says of an index key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// Nothing: look further down.
+    Unknown,
+    /// There is no such entry, whatever lies below.
+    Gone,
+    /// It points here.
+    At(Pointer),
+}
+
+impl Known {
+    /// Reads an entry of [`Entries`].
+    pub(crate) fn of(entry: Option<&Option<Pointer>>) -> Self {
+        match entry {
+            None => Self::Unknown,
+            Some(None) => Self::Gone,
+            Some(Some(pointer)) => Self::At(*pointer),
+        }
+    }
+}
+
 /// Entries with the rows that they made superfluous.
 #[derive(Debug, Default)]
 pub(crate) struct Layer {
@@ -35,9 +57,9 @@ pub(crate) struct View {
 
 impl View {
     /// What memory knows of `key`: nothing, that it is gone, or where it points.
-    pub(crate) fn get(&self, key: &[u8]) -> Option<Option<Pointer>> {
+    pub(crate) fn get(&self, key: &[u8]) -> Known {
         let frozen = || self.frozen.as_ref().and_then(|layer| layer.entries.get(key));
-        self.active.entries.get(key).or_else(frozen).copied()
+        Known::of(self.active.entries.get(key).or_else(frozen))
     }
 
     /// The entries between two keys, in order, about `limit`, from the low or the high end.
@@ -91,6 +113,9 @@ impl Dead {
     }
 }
 
+/// Bounds of a walk, as ordered maps take them.
+pub(crate) type Slices<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
 /// Bounds of a walk over an index.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyRange {
@@ -102,7 +127,7 @@ pub(crate) struct KeyRange {
 
 impl KeyRange {
     /// The bounds as slices, as ordered maps take them; `None` when nothing can lie between them.
-    pub(crate) fn as_slices(&self) -> Option<(Bound<&[u8]>, Bound<&[u8]>)> {
+    pub(crate) fn as_slices(&self) -> Option<Slices<'_>> {
         let (lower, upper) = (as_slice(&self.lower), as_slice(&self.upper));
         let empty = match (lower, upper) {
             (Bound::Included(lower), Bound::Included(upper)) => lower > upper,
@@ -154,10 +179,10 @@ impl Run {
         let before = |a: &[u8], b: &[u8]| if descending { a > b } else { a < b };
         let mut horizon: Option<Vec<u8>> = None;
         for run in [&self, &lower] {
-            if let (false, Some((last, _))) = (run.complete, run.changes.last()) {
-                if horizon.as_ref().is_none_or(|horizon| before(last, horizon)) {
-                    horizon = Some(last.clone());
-                }
+            if let (false, Some((last, _))) = (run.complete, run.changes.last())
+                && horizon.as_ref().is_none_or(|horizon| before(last, horizon))
+            {
+                horizon = Some(last.clone());
             }
         }
         let mut changes = Vec::with_capacity(self.changes.len() + lower.changes.len());

@@ -219,11 +219,11 @@ impl Iterator for ScanIter {
     type Item = Result<(Vec<u8>, Item), StorageError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.buffer.is_empty() {
-            if let Err(error) = self.fill() {
-                self.done = true;
-                return Some(Err(error));
-            }
+        if self.buffer.is_empty()
+            && let Err(error) = self.fill()
+        {
+            self.done = true;
+            return Some(Err(error));
         }
         self.buffer.pop_front().map(Ok)
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::feed::FeedPage;
 use super::*;
 use crate::key::{EpkRange, PartitionKey};
 

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use redb::WriteTransaction;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::apply::{Operation, Outcome, Staged, Staging};
+use super::apply::{Staged, Staging};
 use super::container::Container;
 use super::error::StorageError;
 use super::flush::Flush;
+use super::operation::{Operation, Outcome};
 use crate::clock::{self, Clock};
 use crate::key::PartitionKey;
 
@@ -358,10 +359,10 @@ impl Writer {
 
     fn after_commit(&mut self, flushed: &[u32]) {
         for number in flushed {
-            if let Some(indexing) = self.containers.get_mut(number) {
-                if let Some(flush) = indexing.flush.take() {
-                    indexing.indexed = flush.finish(&indexing.container);
-                }
+            if let Some(indexing) = self.containers.get_mut(number)
+                && let Some(flush) = indexing.flush.take()
+            {
+                indexing.indexed = flush.finish(&indexing.container);
             }
         }
         for indexing in self.containers.values_mut().filter(|indexing| indexing.flush.is_none()) {
