@@ -70,9 +70,8 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
 fn log(verbose: u8) {
     let default = LOGGED.get(usize::from(verbose)).unwrap_or(&LOGGED[2]);
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let colour = io::IsTerminal::is_terminal(&io::stderr());
-    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour);
-    logging.with_writer(io::stderr).init();
+    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    logging.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).init();
 }
 
 fn fail(code: u8, text: &str) -> ExitCode {

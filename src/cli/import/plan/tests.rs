@@ -95,7 +95,7 @@ fn commits_are_as_the_lines_say() {
     assert_eq!(commits(&lines(&[one, two, two, None, None])), [0..1, 1..3, 3..5]);
     assert!(commits(&lines(&[])).is_empty());
     let full = Some(Commit { first: 1, size: 100 });
-    assert_eq!(commits(&lines(&[full; 100])), [0..100]);
+    assert_eq!(commits(&lines(&[full; 100])), vec![0..100; 1]);
 }
 
 #[test]
