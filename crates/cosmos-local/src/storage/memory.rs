@@ -94,7 +94,11 @@ impl View {
         if !dead.is_empty() {
             Arc::make_mut(&mut self.active.dead).extend(dead);
         }
-        self.lsns.extend(lsns);
+        for (log, lsn) in lsns {
+            // Rows that are read again may be older than what is known: newer ones have gone.
+            let known = self.lsns.entry(*log).or_default();
+            *known = (*known).max(*lsn);
+        }
     }
 }
 
