@@ -134,6 +134,7 @@ impl Engine {
     ) -> Result<Arc<Container>, StorageError> {
         let container = self.container(database, &definition.id).ok_or(StorageError::NotFound)?;
         self.exclusive(move |writer| {
+            writer.check_present(&container)?;
             let before = container.described();
             if before.definition.partition_key_path != definition.partition_key_path {
                 return Err(StorageError::Invalid(
@@ -229,6 +230,7 @@ impl Engine {
     ) -> Result<(), StorageError> {
         let container = self.container(database, container).ok_or(StorageError::NotFound)?;
         self.exclusive(move |writer| {
+            writer.check_present(&container)?;
             let next = container.partitions().split(partition, at, container.lsn(partition))?;
             set_topology(writer, &container, next)
         })
@@ -248,6 +250,7 @@ impl Engine {
     ) -> Result<(), StorageError> {
         let container = self.container(database, container).ok_or(StorageError::NotFound)?;
         self.exclusive(move |writer| {
+            writer.check_present(&container)?;
             let lsn = container.lsn(left).max(container.lsn(right));
             let next = container.partitions().merge(left, right, lsn)?;
             set_topology(writer, &container, next)

@@ -1,5 +1,6 @@
 //! Behaviour of the engine at its own boundary.
 
+mod changes;
 mod folders;
 mod model;
 mod restarts;

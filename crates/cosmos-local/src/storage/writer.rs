@@ -236,6 +236,12 @@ impl Writer {
         self.containers.remove(&container);
     }
 
+    /// Refuses a container that was deleted after its handle was looked up.
+    pub(super) fn check_present(&self, container: &Container) -> Result<(), StorageError> {
+        let is_present = self.containers.contains_key(&container.numbers().container);
+        if is_present { Ok(()) } else { Err(StorageError::NotFound) }
+    }
+
     /// Unix seconds that never go back, so that `_ts` rises with the LSN.
     pub(super) fn now(&mut self) -> u32 {
         let now = u32::try_from(self.clock.unix_seconds()).unwrap_or(u32::MAX);
