@@ -1,6 +1,7 @@
 //! Behaviour of the engine at its own boundary.
 
 mod changes;
+mod expiry;
 mod folders;
 mod model;
 mod restarts;
