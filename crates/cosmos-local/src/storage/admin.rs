@@ -413,14 +413,22 @@ fn sweep(writer: &mut Writer, container: &Arc<Container>) -> Result<u64, Storage
     let now = writer.now();
     let mut end = vec![Family::Expiry.byte()];
     end.extend_from_slice(&now.saturating_add(1).to_be_bytes());
-    let bounds = KeyRange {
+    let mut bounds = KeyRange {
         lower: Bound::Included(vec![Family::Expiry.byte()]),
         upper: Bound::Excluded(end),
     };
-    let (memory, snapshot) = container.snapshot(|view| view.range(&bounds, false, SWEEP_MAX))?;
-    let due = memory.over(snapshot.range(&bounds, false, SWEEP_MAX)?, false);
-    drop(snapshot);
-    let due: Vec<_> = due.changes.into_iter().filter_map(|(_, pointer)| pointer).collect();
+    let due = loop {
+        let (memory, snapshot) =
+            container.snapshot(|view| view.range(&bounds, false, SWEEP_MAX))?;
+        let run = memory.over(snapshot.range(&bounds, false, SWEEP_MAX)?, false);
+        let last = run.changes.last().map(|(key, _)| key.clone());
+        let due: Vec<_> = run.changes.into_iter().filter_map(|(_, pointer)| pointer).collect();
+        match last {
+            // All of this stretch has been removed already, and the file does not know it yet.
+            Some(last) if due.is_empty() && !run.complete => bounds.lower = Bound::Excluded(last),
+            _ => break due,
+        }
+    };
     if due.is_empty() {
         return Ok(0);
     }

@@ -2,10 +2,10 @@
 
 use std::ops::Bound;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::*;
-use super::{container, failure, in_memory, open, run};
+use super::{container, create, failure, in_memory, key, open, run};
 use crate::key::EpkRange;
 
 fn item(container: &Container, id: &str, u: u32, ttl: i32) -> Operation {
@@ -59,4 +59,21 @@ async fn a_unique_value_taken_from_an_expired_item_stays_taken_after_a_crash() {
     let container = engine.container("d", "c").unwrap();
     assert_eq!(with_value(&container, 1), ["new"]);
     assert_eq!(with_value(&container, 2), ["old"]);
+}
+
+#[tokio::test]
+async fn one_sweep_removes_all_that_has_expired() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(folder.path(), 1_000_000);
+    let policy: Value = json!({"defaultTtl": 5, "uniqueKeyPolicy": {}});
+    let container = container(&engine, &policy, 1).await;
+    for chunk in 0..13 {
+        let batch = (0..100)
+            .map(|n| create(&container, json!({"id": format!("{chunk}-{n}"), "pk": "a"})))
+            .collect();
+        assert!(failure(&run(&container, "a", batch).await).is_none());
+    }
+    engine.clock().advance(10);
+    assert_eq!(engine.sweep().await.unwrap(), 1300);
+    assert!(container.read(&key("a"), "0-0").unwrap().is_none());
 }
