@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::container::Container;
 use super::encoding::{
-    Family, after_prefix, encode_value, key_prefix, path_prefix, range_prefix, unique_prefix,
+    Family, after_prefix, encode_id, encode_value, item_key, key_prefix, path_prefix, range_prefix,
+    unique_prefix,
 };
 use super::error::StorageError;
 use super::item::Item;
@@ -141,8 +142,9 @@ impl Container {
 }
 
 fn id_bounds(key: &PartitionKey, from: &Bound<String>, to: &Bound<String>) -> KeyRange {
-    let prefix = key_prefix(key.epk(), &key.encode());
-    let entry = |id: &String| [prefix.as_slice(), id.as_bytes()].concat();
+    let (epk, key) = (key.epk(), key.encode());
+    let prefix = key_prefix(epk, &key);
+    let entry = |id: &String| item_key(epk, &key, id);
     KeyRange {
         lower: match from {
             Bound::Included(id) => Bound::Included(entry(id)),
@@ -191,9 +193,10 @@ impl ScanIter {
             let last = run.changes.last().map(|(key, _)| key.clone());
             let default_ttl = self.container.definition().default_ttl;
             let now = self.container.clock().unix_seconds();
+            let suffix: Option<Vec<u8>> = self.id.as_deref().map(|id| encode_id(id).collect());
             for (key, pointer) in run.changes {
                 let Some(pointer) = pointer else { continue };
-                if self.id.as_ref().is_some_and(|id| !key.ends_with(id.as_bytes())) {
+                if suffix.as_ref().is_some_and(|suffix| !key.ends_with(suffix)) {
                     continue;
                 }
                 // An entry without its row: the row went between the two looks; it is no longer there.

@@ -5,6 +5,7 @@ mod expiry;
 mod folders;
 mod model;
 mod restarts;
+mod walks;
 
 use std::ops::Bound;
 use std::path::Path;
