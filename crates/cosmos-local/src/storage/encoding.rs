@@ -197,10 +197,22 @@ pub(crate) fn path_prefix(path: &[String]) -> Vec<u8> {
     let mut out = vec![Family::Path.byte()];
     for segment in path {
         out.push(b'/');
-        escape_into(segment.as_bytes(), &mut out);
+        for byte in segment.bytes() {
+            match byte {
+                // A zero ends the path, before the type of a value.
+                0 => out.extend_from_slice(&[0, u8::MAX]),
+                b'/' => out.extend_from_slice(&[0, u8::MAX - 1]),
+                other => out.push(other),
+            }
+        }
     }
     out.push(0);
     out
+}
+
+/// Above all entries of an index, whose values follow `prefix`. Names with a zero are beyond.
+pub(crate) fn after_values(prefix: &[u8]) -> Vec<u8> {
+    [prefix, &[TYPES_END]].concat()
 }
 
 /// The entry of one value of an indexed path; `ordinal` breaks ties as clients do.
@@ -232,14 +244,8 @@ pub(crate) fn after_prefix(prefix: &[u8]) -> Vec<u8> {
     out
 }
 
-fn escape_into(bytes: &[u8], out: &mut Vec<u8>) {
-    for &byte in bytes {
-        out.push(byte);
-        if byte == 0 {
-            out.push(u8::MAX);
-        }
-    }
-}
+/// Above the first bytes of all encoded values.
+const TYPES_END: u8 = 8;
 
 /// Appends a value so that byte order is the order of `ORDER BY`: undefined, null, false, true,
 /// numbers, strings, arrays, objects. Self-delimiting. Arrays and objects are not told apart by content.

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::container::Container;
 use super::encoding::{
-    Family, after_prefix, encode_id, encode_value, item_key, key_prefix, path_prefix, range_prefix,
-    unique_prefix,
+    Family, after_prefix, after_values, encode_id, encode_value, item_key, key_prefix, path_prefix,
+    range_prefix, unique_prefix,
 };
 use super::error::StorageError;
 use super::item::Item;
@@ -135,7 +135,7 @@ impl Container {
             upper: Bound::Excluded(match upper {
                 Bound::Included(value) => after_prefix(&entry(value)),
                 Bound::Excluded(value) => entry(value),
-                Bound::Unbounded => after_prefix(&prefix),
+                Bound::Unbounded => after_values(&prefix),
             }),
         })
     }

@@ -50,3 +50,17 @@ async fn strings_are_walked_in_the_order_of_utf_16() {
         assert_eq!(ids(&container, by_id), [text]);
     }
 }
+
+#[tokio::test]
+async fn names_with_separators_are_not_taken_for_other_paths() {
+    let policy = json!({"indexingPolicy": {"includedPaths": [
+        {"path": "/*"}, {"path": "/a/b/?"}, {"path": "/a/?"}
+    ]}, "uniqueKeyPolicy": {}});
+    let (_engine, container) = in_memory(&policy).await;
+    put(&container, json!({"id": "1", "pk": "a", "a/b": 5, "a": {"b": 3}, "a\u{0}x": 4})).await;
+    put(&container, json!({"id": "2", "pk": "a", "a/b": 1, "a": {"b": 4}})).await;
+    for descending in [false, true] {
+        assert_eq!(ids(&container, all(&["a", "b"], descending)).len(), 2);
+        assert_eq!(ids(&container, all(&["a"], descending)).len(), 2);
+    }
+}
