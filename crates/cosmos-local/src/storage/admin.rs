@@ -156,7 +156,10 @@ impl Engine {
             let stored = MetaWrite::container(&stored)?;
             writer.transaction(|transaction| {
                 stored.apply(transaction)?;
-                reindex(transaction, &container, &described.definition)
+                reindex(transaction, &container, &described.definition)?;
+                // Before the commit, so that no walk takes the new index for the one it began with.
+                container.view_mut().generation = described.generation;
+                Ok(())
             })?;
             container.set_described(described);
             Ok(container)

@@ -53,6 +53,8 @@ pub(crate) struct View {
     /// Last visible LSN of each log.
     pub(crate) lsns: BTreeMap<u32, u64>,
     pub(crate) next_ordinal: u64,
+    /// The definition that the entries of indexed paths follow, here and in the file.
+    pub(crate) generation: u64,
 }
 
 impl View {

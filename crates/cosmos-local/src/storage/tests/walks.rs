@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::super::*;
-use super::{create, failure, in_memory, key, run};
+use super::{create, definition, failure, in_memory, key, run};
 use crate::key::EpkRange;
 
 fn all(path: &[&str], descending: bool) -> Scan {
@@ -63,4 +63,23 @@ async fn names_with_separators_are_not_taken_for_other_paths() {
         assert_eq!(ids(&container, all(&["a", "b"], descending)).len(), 2);
         assert_eq!(ids(&container, all(&["a"], descending)).len(), 2);
     }
+}
+
+#[tokio::test]
+async fn a_walk_does_not_go_on_in_an_index_that_was_replaced() {
+    let (engine, container) = in_memory(&json!({"uniqueKeyPolicy": {}})).await;
+    for number in 0..100 {
+        put(&container, json!({"id": number.to_string(), "pk": "a", "n": number})).await;
+    }
+    let mut walk = container.scan(all(&["n"], false), None).unwrap();
+    let (position, _) = walk.next().unwrap().unwrap();
+    let none = json!({"uniqueKeyPolicy": {}, "indexingPolicy": {"indexingMode": "none"}});
+    engine.replace_container("d", definition(&none)).await.unwrap();
+    let rest: Result<Vec<_>, _> = walk.collect();
+    assert!(matches!(rest, Err(StorageError::Unavailable(_))), "rows would be missing");
+
+    // A position of the old index means nothing to another walk.
+    let range = Scan::Range { range: EpkRange::full(), id: None };
+    let resumed = container.scan(range, Some(position));
+    assert!(matches!(resumed, Err(StorageError::Invalid(_))));
 }
