@@ -261,38 +261,46 @@ impl Writer {
         &mut self,
         work: impl FnOnce(&WriteTransaction) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
-        let mut transaction = self.file.begin_write()?;
-        self.set_durability(&mut transaction)?;
+        let (transaction, sync) = self.begin()?;
         let result = work(&transaction)?;
-        self.commit(transaction)?;
+        self.commit(transaction, sync)?;
         Ok(result)
     }
 
-    fn set_durability(&mut self, transaction: &mut WriteTransaction) -> Result<(), StorageError> {
+    /// Begins a transaction; says whether its commit makes it, and all before it, durable.
+    fn begin(&self) -> Result<(WriteTransaction, bool), StorageError> {
+        let mut transaction = self.file.begin_write()?;
         let sync = match self.sync {
             Sync::Always => true,
-            Sync::Relaxed => clock::monotonic().duration_since(self.last_sync) >= RELAXED_SYNC,
+            Sync::Relaxed => self.is_sync_due(),
             Sync::Never => false,
         };
         if sync {
             // Saves the allocator's state with each commit, so that an open after a crash is quick.
             transaction.set_quick_repair(true);
-            self.last_sync = clock::monotonic();
         } else {
             transaction.set_durability(redb::Durability::None)?;
         }
-        self.unsynced = !sync;
-        Ok(())
+        Ok((transaction, sync))
+    }
+
+    fn is_sync_due(&self) -> bool {
+        clock::monotonic().duration_since(self.last_sync) >= RELAXED_SYNC
     }
 
     /// After a failed commit nobody knows what is in the file until it is opened again.
-    fn commit(&mut self, transaction: WriteTransaction) -> Result<(), StorageError> {
+    fn commit(&mut self, transaction: WriteTransaction, sync: bool) -> Result<(), StorageError> {
         transaction.commit().map_err(|error| {
             let reason = format!("a commit failed: {error}; restart the endpoint");
             tracing::error!(reason, "storage takes no more writes");
             self.broken = Some(reason.clone());
             StorageError::Unavailable(reason)
-        })
+        })?;
+        self.unsynced = !sync;
+        if sync {
+            self.last_sync = clock::monotonic();
+        }
+        Ok(())
     }
 
     fn write_group(&mut self, group: Vec<WriteRequest>) {
@@ -326,8 +334,7 @@ impl Writer {
         &mut self,
         fill: impl FnOnce(&mut Stagings<'_, '_>) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
-        let mut transaction = self.file.begin_write()?;
-        self.set_durability(&mut transaction)?;
+        let (transaction, sync) = self.begin()?;
         let (result, mut open) = {
             let (known, open) = (&self.containers, BTreeMap::new());
             let mut stagings = Stagings { transaction: &transaction, known, open };
@@ -351,11 +358,14 @@ impl Writer {
         let staged: Vec<Staged> = open.into_values().map(Staging::close).collect();
         if !written {
             drop(staged);
-            self.unsynced = false;
             transaction.abort()?;
+            // Requests that write nothing can keep the writer from ever being idle.
+            if self.sync == Sync::Relaxed && self.unsynced && self.is_sync_due() {
+                self.sync_now();
+            }
             return Ok(result);
         }
-        self.commit(transaction)?;
+        self.commit(transaction, sync)?;
         for staged in staged {
             staged.publish();
         }
@@ -425,14 +435,10 @@ impl Writer {
         let result =
             self.file.begin_write().map_err(StorageError::from).and_then(|mut transaction| {
                 transaction.set_quick_repair(true);
-                self.commit(transaction)
+                self.commit(transaction, true)
             });
-        match result {
-            Ok(()) => {
-                self.unsynced = false;
-                self.last_sync = clock::monotonic();
-            }
-            Err(error) => tracing::error!(%error, "making commits durable failed"),
+        if let Err(error) = result {
+            tracing::error!(%error, "making commits durable failed");
         }
     }
 }

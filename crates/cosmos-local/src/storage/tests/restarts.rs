@@ -1,12 +1,14 @@
 //! What must be the same after a crash as before it.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::super::*;
-use super::{container, failure, key, open, run};
+use super::{container, create, failure, key, open, run};
 
 /// No indexes: a write changes one index entry.
 fn plain() -> Value {
@@ -55,4 +57,27 @@ async fn an_lsn_is_not_given_again_when_a_crash_interrupts_the_removal_of_rows()
         let container = engine.container("d", "c").unwrap();
         assert_eq!(container.lsn(0), 3, "after {more} more writes");
     }
+}
+
+#[tokio::test]
+async fn relaxed_writes_are_durable_in_time_although_requests_that_write_nothing_follow() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = EngineOptions::new(Some(folder.path().to_owned()));
+    options.durability = Durability::Relaxed;
+    let engine = Engine::open(&options).unwrap();
+    let relaxed = container(&engine, &plain(), 1).await;
+    let same = || vec![create(&relaxed, json!({"id": "1", "pk": "a"}))];
+    assert!(failure(&run(&relaxed, "a", same()).await).is_none());
+    for _ in 0..30 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(failure(&run(&relaxed, "a", same()).await).is_some());
+    }
+    // The file as a crash would leave it now.
+    let copy = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+        fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    let engine = open(copy.path(), 8);
+    let found = engine.container("d", "c").map(|found| found.read(&key("a"), "1").unwrap());
+    assert!(found.flatten().is_some());
 }
