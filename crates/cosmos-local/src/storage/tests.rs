@@ -3,6 +3,7 @@
 mod changes;
 mod expiry;
 mod folders;
+mod memory;
 mod model;
 mod restarts;
 mod walks;

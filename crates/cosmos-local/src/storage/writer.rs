@@ -347,7 +347,8 @@ impl Writer {
             if let Some(flush) = self.containers.get_mut(number).and_then(|c| c.flush.as_mut()) {
                 // Faster than entries arrive, so that the layer is gone before the next one is full.
                 let least = FLUSH_BUDGET_MIN.min(self.freeze_at / 4 + 1);
-                let budget = staging.changes.len() + staging.changes.len() / 4 + least;
+                let load = staging.changes.len() + staging.dead.len();
+                let budget = load + load / 4 + least;
                 let budget = if staging.rows == 0 { IDLE_BUDGET } else { budget };
                 if flush.advance(&transaction, staging, budget)? {
                     flushed.push(*number);
