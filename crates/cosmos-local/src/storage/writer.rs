@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use redb::WriteTransaction;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::apply::{Staged, Staging};
 use super::container::Container;
@@ -44,8 +44,11 @@ pub(super) struct Exclusive {
     pub(super) work: Box<dyn FnOnce(&mut Writer) + Send>,
 }
 
+/// A request's place among those that wait. The request keeps it, also when its caller has gone away.
+type Place = OwnedSemaphorePermit;
+
 enum Command {
-    Write(WriteRequest),
+    Write(WriteRequest, Place),
     Exclusive(Exclusive),
     Close(oneshot::Sender<Result<(), StorageError>>),
     Stop,
@@ -73,10 +76,14 @@ impl WriterHandle {
         &self,
         request: impl FnOnce(oneshot::Sender<Result<Outcome, StorageError>>) -> WriteRequest,
     ) -> Result<Outcome, StorageError> {
-        let _place = self.places.acquire().await.map_err(closed)?;
+        let place = self.place().await?;
         let (reply, answer) = oneshot::channel();
-        self.sender.send(Command::Write(request(reply))).map_err(closed)?;
+        self.sender.send(Command::Write(request(reply), place)).map_err(closed)?;
         answer.await.map_err(closed)?
+    }
+
+    async fn place(&self) -> Result<Place, StorageError> {
+        Arc::clone(&self.places).acquire_owned().await.map_err(closed)
     }
 
     /// Runs `work` on the writer's thread, between two commits.
@@ -84,10 +91,11 @@ impl WriterHandle {
         &self,
         work: impl FnOnce(&mut Writer) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let _place = self.places.acquire().await.map_err(closed)?;
+        let place = self.place().await?;
         let (reply, answer) = oneshot::channel();
         let work = Box::new(move |writer: &mut Writer| {
             let result = writer.usable().and_then(|()| work(writer));
+            drop(place);
             // A caller that has gone away has no use for the answer.
             let _gone = reply.send(result).is_err();
         });
@@ -99,6 +107,12 @@ impl WriterHandle {
     pub(super) fn stop(&self) {
         // A writer that is gone has stopped.
         let _gone = self.sender.send(Command::Stop).is_err();
+    }
+
+    /// Places that are free.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.places.available_permits()
     }
 
     pub(super) async fn close(&self) -> Result<(), StorageError> {
@@ -177,11 +191,11 @@ impl WriterQueue {
             };
             more = false;
             match command {
-                Command::Write(first) => {
-                    let mut group = vec![first];
+                Command::Write(first, place) => {
+                    let mut group = vec![(first, place)];
                     while group.len() < GROUP_MAX {
                         match self.receiver.try_recv() {
-                            Ok(Command::Write(request)) => group.push(request),
+                            Ok(Command::Write(request, place)) => group.push((request, place)),
                             Ok(other) => {
                                 carried = Some(other);
                                 break;
@@ -303,22 +317,22 @@ impl Writer {
         Ok(())
     }
 
-    fn write_group(&mut self, group: Vec<WriteRequest>) {
+    fn write_group(&mut self, group: Vec<(WriteRequest, Place)>) {
         let mut replies: Vec<Reply> = Vec::with_capacity(group.len());
         let now = self.now();
         let result = self.usable().and_then(|()| {
             self.group_commit(|stagings| {
-                for request in group {
+                for (request, place) in group {
                     let WriteRequest { container, key, operations, reply } = request;
                     let outcome = stagings
                         .of(&container)
                         .and_then(|staging| staging.execute(&key, operations, now));
-                    replies.push((reply, outcome));
+                    replies.push((reply, outcome, place));
                 }
                 Ok(())
             })
         });
-        for (reply, outcome) in replies {
+        for (reply, outcome, _place) in replies {
             let answer = match &result {
                 Ok(()) => outcome,
                 Err(error) => Err(StorageError::Unavailable(error.to_string())),
@@ -470,4 +484,4 @@ impl<'txn> Stagings<'txn, '_> {
     }
 }
 
-type Reply = (oneshot::Sender<Result<Outcome, StorageError>>, Result<Outcome, StorageError>);
+type Reply = (oneshot::Sender<Result<Outcome, StorageError>>, Result<Outcome, StorageError>, Place);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::*;
-use super::{failure, run};
+use super::{failure, in_memory, run};
 
 #[tokio::test]
 async fn writing_one_item_again_and_again_fills_a_layer() {
@@ -37,4 +37,27 @@ async fn long_values_fill_a_layer() {
         let bytes: usize = container.view().active.entries.keys().map(Vec::len).sum();
         assert!(bytes < 500_000, "{bytes} bytes wait in memory");
     }
+}
+
+#[tokio::test]
+async fn requests_that_nobody_waits_for_keep_their_places() {
+    let (engine, container) = in_memory(&json!({})).await;
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let writer = engine.shared.host.writer.clone();
+    let held = tokio::spawn(async move {
+        let wait = move |_: &mut super::super::writer::Writer| Ok(released.recv().is_ok());
+        writer.exclusive(wait).await.unwrap()
+    });
+    tokio::task::yield_now().await;
+    let places = engine.shared.host.writer.places();
+    for number in 0..10 {
+        let document = json!({"id": number.to_string(), "pk": "a", "u": number});
+        let operations = vec![super::create(&container, document)];
+        let abandoned = container.execute(super::key("a"), operations);
+        let wait = std::time::Duration::from_millis(1);
+        assert!(tokio::time::timeout(wait, abandoned).await.is_err());
+    }
+    assert_eq!(engine.shared.host.writer.places(), places - 10);
+    release.send(()).unwrap();
+    held.await.unwrap();
 }
