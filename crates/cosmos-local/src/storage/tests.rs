@@ -1,7 +1,9 @@
 //! Behaviour of the engine at its own boundary.
 
+mod disk;
 mod folders;
 mod model;
+mod power;
 
 use std::ops::Bound;
 use std::path::Path;
