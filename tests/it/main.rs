@@ -8,6 +8,7 @@
     reason = "a test that is surprised has failed"
 )]
 
+mod crash;
 mod fixture;
 mod readme;
 mod sdk;
