@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use azure_data_cosmos::{
     ContainerClient, FeedScope,
     feed::ChangeFeedPageIterator,
-    models::ChangeFeedItem,
+    models::{ChangeFeedItem, ChangeFeedMetadata},
     options::{ChangeFeedOptions, ChangeFeedStartFrom, MaxItemCountHint},
 };
 use futures::StreamExt as _;
@@ -70,9 +70,9 @@ impl ChangePages {
             usage += usage_of(&page.diagnostics());
             let token = page.headers().session_token();
             session_token = token.map(|token| SessionToken::new(token.as_str())).or(session_token);
-            let items = page.into_items();
+            let items = page.items();
             idle = if items.is_empty() { idle + 1 } else { 0 };
-            let changes: Vec<_> = items.into_iter().filter_map(change).collect();
+            let changes: Vec<_> = items.iter().filter_map(change).collect();
             if !changes.is_empty() {
                 break Ok(changes);
             }
@@ -95,8 +95,8 @@ impl ChangePages {
 }
 
 /// The document after the change. The feed of latest versions has no deletions.
-fn change(item: ChangeFeedItem<Box<RawValue>>) -> Option<Change> {
-    let lsn = item.metadata().and_then(|metadata| metadata.lsn()).map(|lsn| lsn.value());
+fn change(item: &ChangeFeedItem<Box<RawValue>>) -> Option<Change> {
+    let lsn = item.metadata().and_then(ChangeFeedMetadata::lsn).map(|lsn| lsn.value());
     let document = item.current()?.clone();
     let lsn = lsn.or_else(|| lsn_of(&document)).unwrap_or_default();
     Some(Change { lsn, document })
@@ -145,7 +145,7 @@ mod tests {
             (r#"{"current":{"id":"1","_lsn":8},"metadata":{}}"#, 8),
             (r#"{"id":"1","_lsn":9}"#, 9),
         ] {
-            let change = change(serde_json::from_str(text).unwrap()).unwrap();
+            let change = change(&serde_json::from_str(text).unwrap()).unwrap();
             assert_eq!(change.lsn, lsn);
             assert!(change.document.get().starts_with(r#"{"id":"1""#));
         }
