@@ -16,7 +16,7 @@ const FORMAT_NAME: &str = "cosmos-local";
 const MARKER: &str = "cosmos-local.json";
 const DATA: &str = "cosmos-local.redb";
 /// Files beside the data that say nothing about whose folder it is: the lock and the endpoint's address.
-const OWN_FILES: [&str; 3] = ["lock", "endpoint.json", "endpoint.json.new"];
+const OWN_FILES: [&str; 3] = ["lock", "endpoint.json", "endpoint.json.tmp"];
 /// First bytes of a redb file (its design document names them).
 const REDB_MAGIC: [u8; 9] = [b'r', b'e', b'd', b'b', 0x1a, 0x0a, 0xa9, 0x0d, 0x0a];
 
