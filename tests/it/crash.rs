@@ -62,7 +62,7 @@ impl Luck {
 
     /// Part of a time.
     fn part_of(&mut self, time: Duration) -> Duration {
-        Duration::from_micros(self.below(time.as_micros() as u64))
+        time.mul_f64(self.below(1000) as f64 / 1000.0)
     }
 }
 

@@ -55,11 +55,11 @@ fn place(event: &Value) -> (String, u64) {
 async fn a_killed_import_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let (data, log) = (folder.path().join("data"), folder.path().join("log.jsonl"));
-    let events = run(&data, &["sample", "--quotes", "500"]);
+    let events = run(&data, &["sample", "--quotes", "150"]);
     let text: Vec<_> = events.iter().map(Value::to_string).collect();
     fs::write(&log, text.join("\n")).unwrap();
     let total = events.len() as u64;
-    let import = ["import", log.to_str().unwrap(), "--concurrency", "4"];
+    let import = ["import", log.to_str().unwrap(), "--concurrency", "2"];
 
     let mut luck = Luck::new();
     let mut stored = 0;

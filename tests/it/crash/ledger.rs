@@ -56,7 +56,10 @@ impl Ledger {
             let place = ids.iter().zip(fed).position(|(id, fed)| id != fed);
             let (stored, fed) = (ids.len(), (fed.len(), fed.iter().collect::<BTreeSet<_>>().len()));
             let same = place.is_none() && fed == (stored, stored);
-            assert!(same, "{stream}: {stored} events, {fed:?} (different ones) in the change feed, other at {place:?}");
+            assert!(
+                same,
+                "{stream}: {stored} events, {fed:?} (different ones) in the change feed, other at {place:?}"
+            );
         }
         assert_eq!(fed.len(), stored.len(), "the change feed has other streams");
         let all: Vec<_> = stored.into_values().flatten().collect();
