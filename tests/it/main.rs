@@ -9,6 +9,7 @@
 )]
 
 mod cli;
+mod crash;
 mod fixture;
 mod readme;
 mod sdk;

@@ -1,10 +1,12 @@
 //! Behaviour of the engine at its own boundary.
 
 mod changes;
+mod disk;
 mod expiry;
 mod folders;
 mod memory;
 mod model;
+mod power;
 mod restarts;
 mod walks;
 
