@@ -22,6 +22,8 @@ use crate::key::{EpkRange, PartitionKey};
 /// Index entries of the first chunk of a walk; each later one is twice as long, up to the maximum.
 const CHUNK_FIRST: usize = 32;
 const CHUNK_MAX: usize = 1024;
+/// Bytes of items at which a chunk ends early.
+const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 
 /// What to walk over.
 #[derive(Debug, Clone)]
@@ -196,6 +198,12 @@ fn advance(bounds: &mut KeyRange, descending: bool, position: Vec<u8>) {
 }
 
 impl ScanIter {
+    /// Items that have been read ahead.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.buffer.len()
+    }
+
     fn fill(&mut self) -> Result<(), StorageError> {
         while self.buffer.is_empty() && !self.done {
             let ((memory, generation), snapshot) = self.container.snapshot(|view| {
@@ -209,7 +217,8 @@ impl ScanIter {
             let file = snapshot.range(&self.bounds, self.descending, self.chunk)?;
             let run = memory.over(file, self.descending);
             self.done = run.complete;
-            let last = run.changes.last().map(|(key, _)| key.clone());
+            let mut last = run.changes.last().map(|(key, _)| key.clone());
+            let mut bytes = 0;
             let default_ttl = self.container.definition().default_ttl;
             let now = self.container.clock().unix_seconds();
             let suffix: Option<Vec<u8>> = self.id.as_deref().map(|id| encode_id(id).collect());
@@ -224,7 +233,14 @@ impl ScanIter {
                     && self.id.as_ref().is_none_or(|id| item.id() == id)
                     && !item.is_expired(default_ttl, now);
                 if wanted {
+                    bytes += item.size();
                     self.buffer.push_back((key, item));
+                    if bytes >= CHUNK_BYTES {
+                        // What the chunk has left is read again by the next.
+                        last = self.buffer.back().map(|(key, _)| key.clone());
+                        self.done = false;
+                        break;
+                    }
                 }
             }
             if let Some(last) = last {

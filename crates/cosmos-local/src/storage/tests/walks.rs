@@ -83,3 +83,25 @@ async fn a_walk_does_not_go_on_in_an_index_that_was_replaced() {
     let resumed = container.scan(range, Some(position));
     assert!(matches!(resumed, Err(StorageError::Invalid(_))));
 }
+
+#[tokio::test]
+async fn a_walk_over_large_items_has_few_of_them_in_memory() {
+    let (_engine, container) = in_memory(&json!({"uniqueKeyPolicy": {}})).await;
+    for number in 0..20 {
+        let document = json!({"id": number.to_string(), "pk": "a", "n": number, "large": "x".repeat(1_000_000)});
+        put(&container, document).await;
+    }
+    for descending in [false, true] {
+        let mut walk = container.scan(all(&["n"], descending), None).unwrap();
+        let mut found = Vec::new();
+        while let Some(next) = walk.next() {
+            found.push(next.unwrap().1.id().parse::<u32>().unwrap());
+            assert!(walk.waiting() < 6, "{} items", walk.waiting());
+        }
+        let mut expected: Vec<_> = (0..20).collect();
+        if descending {
+            expected.reverse();
+        }
+        assert_eq!(found, expected);
+    }
+}
