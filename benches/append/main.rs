@@ -87,7 +87,8 @@ fn main() {
 
 /// `cargo bench --bench append -- grow` runs one part; without a name all parts run.
 fn chosen(part: &str) -> bool {
-    let mut parts = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
+    let mut parts =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
     parts.peek().is_none() || parts.any(|named| named == part)
 }
 
