@@ -60,8 +60,8 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "cosmos-es", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Cli {
-    /// Log to standard error: -v says what is done, -vv says every operation; RUST_LOG says more
-    /// precisely
+    /// Log to standard error: -v says what is done, -vv says every operation; `RUST_LOG`
+    /// says more precisely
     #[arg(short, long, env = "COSMOS_ES_VERBOSE", action = ArgAction::Count, global = true)]
     pub verbose: u8,
     #[command(flatten)]
@@ -104,7 +104,7 @@ pub async fn run(
     let done = match cli.command {
         Command::Import(args) => Box::pin(import::run(args, &mut out, stop)).await,
         Command::Export(args) => Box::pin(export::run(args, &mut out, stop)).await,
-        Command::Append(args) => Box::pin(append::run(args, &mut out)).await,
+        Command::Append(args) => Box::pin(append::run(args, &mut out, stop)).await,
         Command::Read(args) => Box::pin(read::run(args, &mut out, stop)).await,
         Command::Streams(args) => Box::pin(streams::run(args, &mut out, stop)).await,
         Command::Stats(args) => Box::pin(stats::run(args, &mut out, stop)).await,

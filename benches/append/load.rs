@@ -47,6 +47,22 @@ impl Load {
         self.run(move |_, elapsed| elapsed < time).await
     }
 
+    /// Appends for this long, then calls `kill` while appends are under way.
+    pub(crate) async fn run_until_killed(&self, time: Duration, kill: impl FnOnce()) {
+        let mut tasks = JoinSet::new();
+        for task in &self.tasks {
+            let (store, task) = (self.store.clone(), Arc::clone(task));
+            tasks.spawn(async move {
+                loop {
+                    Box::pin(append(&store, &task)).await;
+                }
+            });
+        }
+        tokio::time::sleep(time).await;
+        kill();
+        tasks.shutdown().await;
+    }
+
     async fn run(&self, go_on: impl Fn(u64, Duration) -> bool + Copy + Send + 'static) -> f64 {
         let started = Instant::now();
         let mut tasks = JoinSet::new();

@@ -41,6 +41,7 @@ struct Scale {
     round: Duration,
     /// Events of the run that looks for a slow-down.
     grown: u64,
+    quick: bool,
 }
 
 impl Scale {
@@ -48,10 +49,10 @@ impl Scale {
         if std::env::var_os("BENCH_QUICK").is_some_and(|quick| quick != "0") {
             println!("BENCH_QUICK is set: less data, so the figures are not those of a full run");
             let round = Duration::from_secs(1);
-            Self { stored: 6_000, rounds: 3, round, grown: 30_000 }
+            Self { stored: 6_000, rounds: 3, round, grown: 30_000, quick: true }
         } else {
             let round = Duration::from_secs(2);
-            Self { stored: 60_000, rounds: 7, round, grown: 300_000 }
+            Self { stored: 60_000, rounds: 7, round, grown: 300_000, quick: false }
         }
     }
 }
@@ -72,10 +73,23 @@ fn main() {
     let scale = Scale::from_environment();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        append_vs_null(&scale).await;
-        append_last_tenth_vs_first(&scale).await;
+        if chosen("null") {
+            append_vs_null(&scale).await;
+        }
+        if chosen("grow") {
+            append_last_tenth_vs_first(&scale).await;
+        }
+        if chosen("process") {
+            Box::pin(process::import_and_start(&scale)).await;
+        }
     });
-    process::import_and_start();
+}
+
+/// `cargo bench --bench append -- grow` runs one part; without a name all parts run.
+fn chosen(part: &str) -> bool {
+    let mut parts =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
+    parts.peek().is_none() || parts.any(|named| named == part)
 }
 
 async fn store_on(endpoint: &str, key: &str) -> EventStore {

@@ -16,12 +16,13 @@ use tracing_subscriber::EnvFilter;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What is logged unless RUST_LOG or --verbose say otherwise: what a person must look at.
-const LOG_QUIET: &str = "error,cosmos_event_store=warn,cosmos_local=warn";
-/// With -v: life cycle.
-const LOG_INFO: &str = "warn,cosmos_event_store=info,cosmos_local=info";
-/// With -vv: every operation.
-const LOG_DEBUG: &str = "info,cosmos_event_store=debug,cosmos_local=debug";
+/// What is logged, unless `RUST_LOG` says otherwise: what a person must look at; with -v the life
+/// cycle; with -vv every operation.
+const LOGGED: [&str; 3] = [
+    "error,cosmos_event_store=warn,cosmos_local=warn",
+    "warn,cosmos_event_store=info,cosmos_local=info",
+    "info,cosmos_event_store=debug,cosmos_local=debug",
+];
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -39,16 +40,23 @@ fn main() -> ExitCode {
     code
 }
 
-/// Runs the command. The first Ctrl-C asks it to stop; a second one ends the process at once.
+/// Runs the command. The first Ctrl-C asks it to stop; a second one ends the process at once, also
+/// when the command waits for somebody to read its output.
 async fn run(cli: Cli) -> Result<ExitCode, CliError> {
     let mut signals = Signals::new().map_err(CliError::Output)?;
     let stop = CancellationToken::new();
-    let mut out = BufWriter::new(io::stdout());
-    let mut running = Box::pin(cli::run(cli, &mut out, &stop));
+    let stopped = stop.clone();
+    let mut running = tokio::spawn(async move {
+        let mut out = BufWriter::new(io::stdout());
+        cli::run(cli, &mut out, &stopped).await
+    });
     loop {
         tokio::select! {
             biased;
-            done = &mut running => return done.map(|()| ExitCode::SUCCESS),
+            done = &mut running => {
+                done.unwrap_or_else(|error| Err(CliError::Output(io::Error::other(error))))?;
+                return Ok(ExitCode::SUCCESS);
+            }
             () = signals.next() => {
                 if stop.is_cancelled() {
                     return Ok(ExitCode::from(EXIT_INTERRUPTED));
@@ -60,18 +68,10 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
 }
 
 fn log(verbose: u8) {
-    let default = match verbose {
-        0 => LOG_QUIET,
-        1 => LOG_INFO,
-        _ => LOG_DEBUG,
-    };
+    let default = LOGGED.get(usize::from(verbose)).unwrap_or(&LOGGED[2]);
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let is_terminal = io::IsTerminal::is_terminal(&io::stderr());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(is_terminal)
-        .init();
+    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    logging.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).init();
 }
 
 fn fail(code: u8, text: &str) -> ExitCode {

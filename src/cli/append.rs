@@ -10,6 +10,7 @@ use std::{
 use clap::{ArgGroup, Args};
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     CliError,
@@ -17,6 +18,7 @@ use super::{
     line::parse_new,
     output::Output,
     target::{Account, Missing},
+    until_stopped,
 };
 use crate::{
     event::{EventId, Metadata, NewEvent},
@@ -125,8 +127,17 @@ struct Appended<'a> {
     round_trips: u32,
 }
 
-pub(super) async fn run(args: AppendArgs, out: &mut Output<'_>) -> Result<(), CliError> {
-    let events = events(&args)?;
+pub(super) async fn run(
+    args: AppendArgs,
+    out: &mut Output<'_>,
+    stop: &CancellationToken,
+) -> Result<(), CliError> {
+    // Standard input may never end, so it is read on a thread that nobody has to wait for.
+    let of = args.clone();
+    let reading = tokio::task::spawn_blocking(move || events(&of));
+    let reading = async { reading.await.map_err(|error| CliError::Usage(error.to_string()))? };
+    let events = until_stopped(reading, stop).await?;
+    // From here on Ctrl-C waits: an append is not left halfway.
     let ids: Vec<EventId> = events.iter().map(NewEvent::id).collect();
     let account = Account::open(args.target.target(), Missing::Create).await?;
     let appending = async {

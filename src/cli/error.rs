@@ -5,6 +5,7 @@ use std::{error::Error as StdError, io, path::PathBuf};
 use cosmos_local::{AttachError, ShutdownError, StartError};
 use thiserror::Error;
 
+use super::table::counted;
 use crate::{
     event::BadInput,
     store::{AppendError, ProvisionError, ReadError, StoreError, StoreErrorKind},
@@ -64,7 +65,7 @@ pub enum CliError {
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
     /// An import did not take every line; the report says which.
-    #[error("{failed} of the events were not imported")]
+    #[error("{} not imported", counted(*failed, "line"))]
     Import {
         /// How many lines failed.
         failed: u64,
@@ -124,8 +125,9 @@ impl CliError {
 
     fn hint(&self) -> Option<&'static str> {
         let store = match self {
-            Self::Store(error) | Self::Read(ReadError::Store(error)) => error,
-            Self::Append(AppendError::Store(error)) => error,
+            Self::Store(error)
+            | Self::Read(ReadError::Store(error))
+            | Self::Append(AppendError::Store(error)) => error,
             Self::Append(AppendError::OutcomeUnknown { .. }) => {
                 return Some("repeat it with the same event ids: nothing is stored twice");
             }

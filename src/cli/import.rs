@@ -56,8 +56,9 @@ const BYTES_IN_FLIGHT_MAX: u32 = 12 * 1024 * 1024;
 const EXAMPLES: &str = "\
 Each line of FILE is a JSON object with aggregateId, sequenceNumber, type, time and data, and
 optionally eventId, schemaVersion, aggregateType, metadata and commit {first, size}. An event without
-eventId gets one that follows from its stream and number. Events that are stored already, exactly so,
-are counted as repeated; so an import can be repeated, and one that was stopped goes on.
+eventId gets one that follows from its stream and number (UUID version 5 of STREAM/NUMBER in the
+namespace 0e92eacc-63aa-59bc-b845-764b3a5ff104). Events that are stored already, exactly so, are
+counted as repeated; so an import can be repeated, and one that was stopped goes on.
 
 With --output json the result is one object: appended, repeated, failed, streams, seconds, complete,
 requestCharge, roundTrips and problems [{line, stream, sequenceNumber, message}] (at most 100).
@@ -173,8 +174,9 @@ async fn import(
 async fn work(args: &ImportArgs, source: Source, workshop: &Arc<Workshop>) -> bool {
     let (portions, mut taken) = mpsc::channel(PORTIONS_AHEAD);
     let (suffix, halt) = (args.stream_suffix.clone(), workshop.halt.clone());
-    let reading =
-        tokio::task::spawn_blocking(move || reader::read(source.reader, &suffix, &portions, &halt));
+    let reading = tokio::task::spawn_blocking(move || {
+        reader::read(source.into_text()?, &suffix, &portions, &halt)
+    });
     let mut workers = JoinSet::new();
     let desks = (0..args.concurrency).map(|_| spawn_worker(&mut workers, workshop)).collect();
     let mut desks = Desks::new(desks);
@@ -238,7 +240,7 @@ fn spawn_worker(workers: &mut JoinSet<()>, workshop: &Arc<Workshop>) -> mpsc::Se
 
 /// Where runs wait for their workers. All runs of one stream wait at one desk.
 struct Desks {
-    desks: Vec<mpsc::Sender<Job>>,
+    senders: Vec<mpsc::Sender<Job>>,
     hasher: RandomState,
     bytes: Arc<Semaphore>,
     runs: Runs,
@@ -246,10 +248,10 @@ struct Desks {
 }
 
 impl Desks {
-    fn new(desks: Vec<mpsc::Sender<Job>>) -> Self {
+    fn new(senders: Vec<mpsc::Sender<Job>>) -> Self {
         let bytes = usize::try_from(BYTES_IN_FLIGHT_MAX).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
-            desks,
+            senders,
             hasher: RandomState::new(),
             bytes: Arc::new(Semaphore::new(bytes)),
             runs: Runs::default(),
@@ -265,7 +267,7 @@ impl Desks {
                     if self.seen.is_new(&stream, line.sequence_number) {
                         workshop.tally.add_stream();
                     }
-                    for run in self.runs.push(stream, line) {
+                    for run in self.runs.push(stream, *line) {
                         if !self.hand_over(run, workshop).await {
                             return GoOn::No;
                         }
@@ -300,9 +302,9 @@ impl Desks {
 
     async fn hand_over(&self, run: Run, workshop: &Workshop) -> bool {
         let bytes = u32::try_from(run.bytes).unwrap_or(u32::MAX).clamp(1, BYTES_IN_FLIGHT_MAX);
-        let desks = u64::try_from(self.desks.len()).unwrap_or(1);
+        let desks = u64::try_from(self.senders.len()).unwrap_or(1);
         let desk = self.hasher.hash_one(&run.stream).checked_rem(desks);
-        let desk = desk.and_then(|desk| self.desks.get(usize::try_from(desk).ok()?));
+        let desk = desk.and_then(|desk| self.senders.get(usize::try_from(desk).ok()?));
         let Some(desk) = desk else { return false };
         let handing_over = async {
             let Ok(share) = Arc::clone(&self.bytes).acquire_many_owned(bytes).await else {

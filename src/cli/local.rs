@@ -34,8 +34,8 @@ pub struct LocalArgs {
         value_name = "DIR"
     )]
     data_dir: PathBuf,
-    /// Keep the data in memory
-    #[arg(long, env = "COSMOS_ES_LOCAL_EPHEMERAL", conflicts_with = "data_dir")]
+    /// Keep the data in memory, not in the folder
+    #[arg(long, env = "COSMOS_ES_LOCAL_EPHEMERAL")]
     ephemeral: bool,
     /// Port of the endpoint; 0 takes a free one
     #[arg(long, env = "COSMOS_ES_LOCAL_PORT", default_value_t = 8081)]

@@ -63,7 +63,7 @@ pub(super) fn run(args: &SampleArgs, out: &mut Output<'_>) -> Result<(), CliErro
         out.json(&SampleLine {
             aggregate_id: format!("quote-{quote}"),
             sequence_number: *number,
-            r#type: event.event_type,
+            r#type: event.name,
             time: format_timestamp(event.time),
             data: &event.data,
             metadata: &event.metadata,

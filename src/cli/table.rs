@@ -39,19 +39,15 @@ impl<const N: usize> Table<N> {
             }
         }
         for row in rows {
-            let mut line = String::new();
-            for (index, ((text, align), width)) in
-                row.iter().zip(self.aligns).zip(self.widths).enumerate()
-            {
-                if index > 0 {
-                    line.push_str(GAP);
-                }
+            let columns = row.iter().zip(self.aligns).zip(self.widths);
+            let cells = columns.map(|((text, align), width)| {
                 let text = text.replace(char::is_control, "?");
                 match align {
-                    Align::Left => line.push_str(&format!("{text:<width$}")),
-                    Align::Right => line.push_str(&format!("{text:>width$}")),
+                    Align::Left => format!("{text:<width$}"),
+                    Align::Right => format!("{text:>width$}"),
                 }
-            }
+            });
+            let line = cells.collect::<Vec<_>>().join(GAP);
             writeln!(out, "{}", line.trim_end())?;
         }
         Ok(())

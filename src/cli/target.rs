@@ -10,7 +10,7 @@ use cosmos_local::{LocalCosmos, StartError};
 use super::{CliError, args::Target};
 use crate::{
     config::{Credential, StoreOptions},
-    store::{EventStore, ProvisionReport, StoreErrorKind, provision},
+    store::{EventStore, ProvisionReport, provision},
 };
 
 /// How often a command tries to join or to start: another process may start or end at the same
@@ -79,15 +79,14 @@ impl Account {
         Ok(Box::pin(provision(&self.options)).await?)
     }
 
-    /// Connects to the event store. In a data folder, a new database is made ready first.
+    /// Connects to the event store. In a data folder, what is missing of the database is made first.
     pub(super) async fn connect(&self) -> Result<EventStore, CliError> {
-        match Box::pin(EventStore::connect(self.options.clone())).await {
-            Err(error) if self.is_folder && error.kind() == StoreErrorKind::NotProvisioned => {
-                self.provision().await?;
-                Ok(Box::pin(EventStore::connect(self.options.clone())).await?)
-            }
-            connected => Ok(connected?),
+        let options = self.options.clone();
+        if self.is_folder {
+            let (store, _) = Box::pin(EventStore::provision_and_connect(options)).await?;
+            return Ok(store);
         }
+        Ok(Box::pin(EventStore::connect(options)).await?)
     }
 
     /// Ends the endpoint that was started. What was acknowledged is stored in any case.

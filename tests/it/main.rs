@@ -8,6 +8,8 @@
     reason = "a test that is surprised has failed"
 )]
 
+mod cli;
+mod crash;
 mod fixture;
 mod readme;
 mod sdk;

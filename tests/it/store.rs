@@ -1,6 +1,7 @@
 //! The event store over the wire.
 
 mod append;
+mod changes;
 mod contention;
 mod faults;
 mod histories;

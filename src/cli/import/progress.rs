@@ -41,11 +41,11 @@ impl Progress {
         let (events, streams) = (tally.events(), tally.streams());
         bar.set_position(self.position.bytes());
         bar.set_prefix(format!("{}  {}", counted(events, "event"), counted(streams, "stream")));
-        let mut message = format!("{} events/s", grouped(per_second(events, elapsed)));
-        if let Some(left) = self.time_left(elapsed) {
-            message.push_str(&format!("  {} s left", grouped(left.as_secs())));
-        }
-        bar.set_message(message);
+        let speed = format!("{} events/s", grouped(per_second(events, elapsed)));
+        bar.set_message(match self.time_left(elapsed) {
+            Some(left) => format!("{speed}  {} s left", grouped(left.as_secs())),
+            None => speed,
+        });
     }
 
     /// Takes the line away.

@@ -23,7 +23,7 @@ pub(super) const PORTIONS_AHEAD: usize = 2;
 #[derive(Debug)]
 pub(super) enum Parsed {
     /// An event.
-    Line(StreamId, Line),
+    Line(StreamId, Box<Line>),
     /// Not an event, with the number of the line.
     Bad(u64, LineError),
 }
@@ -71,7 +71,7 @@ fn parse(text: &[u8], is_too_long: bool, number: u64, stream_suffix: &str) -> Op
         return None;
     }
     Some(match line::parse(text, number, stream_suffix) {
-        Ok((stream, line)) => Parsed::Line(stream, line),
+        Ok((stream, line)) => Parsed::Line(stream, Box::new(line)),
         Err(error) => Parsed::Bad(number, error),
     })
 }

@@ -36,9 +36,9 @@ impl Position {
     }
 }
 
-/// A log, decompressed.
+/// A log that has been opened.
 pub(super) struct Source {
-    pub(super) reader: Box<dyn BufRead + Send>,
+    raw: Counted,
     pub(super) position: Position,
 }
 
@@ -58,15 +58,18 @@ impl Source {
             position.total = Some(metadata.len()).filter(|_| metadata.is_file());
             Box::new(file)
         };
-        let counted = Counted { inner: raw, read: Arc::clone(&position.read) };
-        let mut buffered = BufReader::with_capacity(READ_BYTES, counted);
-        let is_gzip = buffered.fill_buf().map_err(failed)?.starts_with(&GZIP_MAGIC);
-        let reader: Box<dyn BufRead + Send> = if is_gzip {
-            Box::new(BufReader::with_capacity(READ_BYTES, MultiGzDecoder::new(buffered)))
-        } else {
-            Box::new(buffered)
-        };
-        Ok(Self { reader, position })
+        let raw = Counted { inner: raw, read: Arc::clone(&position.read) };
+        Ok(Self { raw, position })
+    }
+
+    /// The text. Waits for the first bytes, which say whether it is compressed.
+    pub(super) fn into_text(self) -> io::Result<Box<dyn BufRead>> {
+        let mut buffered = BufReader::with_capacity(READ_BYTES, self.raw);
+        if buffered.fill_buf()?.starts_with(&GZIP_MAGIC) {
+            let decoder = MultiGzDecoder::new(buffered);
+            return Ok(Box::new(BufReader::with_capacity(READ_BYTES, decoder)));
+        }
+        Ok(Box::new(buffered))
     }
 }
 

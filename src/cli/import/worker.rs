@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     cli::{CliError, error::in_one_line, line::Line},
+    event::RecordedEvent,
     store::{AppendError, AppendOptions, AppendOutcome, EventStore, ReadError, Receipt, Usage},
     stream::ExpectedVersion,
 };
@@ -188,19 +189,15 @@ impl Workshop {
                 );
                 Err(Trouble::Lines { from, message })
             }
-            AppendError::Conflict { .. } => {
-                self.new_in_a_row.store(0, Ordering::Relaxed);
-                Err(Trouble::LookAgain { from })
-            }
             // With other numbers the comparison would not find them.
             AppendError::EventIdReused { stored, event_id, .. }
                 if stored.iter().all(|event| event.sequence_number() < first) =>
             {
-                let number = stored.first().map_or(0, |event| event.sequence_number());
+                let number = stored.first().map_or(0, RecordedEvent::sequence_number);
                 let message = format!("event id {event_id} is stored already, as number {number}");
                 Err(Trouble::Lines { from, message })
             }
-            AppendError::EventIdReused { .. } => {
+            AppendError::Conflict { .. } | AppendError::EventIdReused { .. } => {
                 self.new_in_a_row.store(0, Ordering::Relaxed);
                 Err(Trouble::LookAgain { from })
             }

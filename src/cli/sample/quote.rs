@@ -27,7 +27,7 @@ const EXPIRED: &str = "QuoteExpired";
 /// Monday, 5 January 2026, 09:00 UTC: when the first quote is asked for.
 const BEGIN_SECOND: i64 = 1_767_603_600;
 /// From one quote to the next.
-const BETWEEN_QUOTES: Duration = Duration::from_secs(19 * 60);
+const BETWEEN_QUOTES: Duration = Duration::from_mins(19);
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
 
@@ -58,7 +58,7 @@ const WITHDRAWALS: [&str; 3] = ["bought-elsewhere", "changed-plans", "too-expens
 /// An event of a quote.
 #[derive(Debug, Clone)]
 pub(super) struct Event {
-    pub(super) event_type: &'static str,
+    pub(super) name: &'static str,
     pub(super) time: Timestamp,
     pub(super) data: Value,
     pub(super) metadata: Value,
@@ -122,7 +122,7 @@ impl Quote<'_> {
 
     /// How it ends, where it has ended.
     fn decide(&mut self) {
-        let was_saved = self.events.iter().any(|event| event.event_type == SAVED);
+        let was_saved = self.events.iter().any(|event| event.name == SAVED);
         if !was_saved || self.random.percent(12) {
             return self.expire_or_stay();
         }
@@ -177,16 +177,16 @@ impl Quote<'_> {
         json!({"adults": adults, "children": children, "childAges": ages})
     }
 
-    fn add(&mut self, event_type: &'static str, data: Value, low: u64, high: u64) {
-        self.add_by(self.customer, event_type, data, low, high);
+    fn add(&mut self, name: &'static str, data: Value, low: u64, high: u64) {
+        self.add_by(self.customer, name, data, low, high);
     }
 
     /// Adds an event that happens so many seconds after the last one.
-    fn add_by(&mut self, actor: &str, event_type: &'static str, data: Value, low: u64, high: u64) {
+    fn add_by(&mut self, actor: &str, name: &'static str, data: Value, low: u64, high: u64) {
         let later = self.random.seconds(low, high);
         self.time = self.time.saturating_add(later).unwrap_or(self.time);
         let visit = format!("visit-{}-{}", self.number, self.visit);
         let metadata = json!({"correlationId": visit, "actor": actor});
-        self.events.push(Event { event_type, time: self.time, data, metadata });
+        self.events.push(Event { name, time: self.time, data, metadata });
     }
 }

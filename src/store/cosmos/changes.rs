@@ -3,9 +3,9 @@
 use std::num::NonZeroU32;
 
 use azure_data_cosmos::{
-    FeedScope,
+    ContainerClient, FeedScope,
     feed::ChangeFeedPageIterator,
-    models::ChangeFeedItem,
+    models::{ChangeFeedItem, ChangeFeedMetadata},
     options::{ChangeFeedOptions, ChangeFeedStartFrom, MaxItemCountHint},
 };
 use futures::StreamExt as _;
@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Answered, Connection, READ_TIME_MAX,
-    connection::{failed, operation_options},
+    connection::operation_options,
     failure::{store_error, usage_of},
 };
 use crate::store::{
@@ -24,7 +24,12 @@ use crate::store::{
 
 /// The pages of the change feed over all partitions. It has no end: a page without documents means
 /// that every partition has delivered what it had.
-pub(crate) struct ChangePages(ChangeFeedPageIterator<ChangeFeedItem<Box<RawValue>>>);
+pub(crate) struct ChangePages {
+    pages: ChangeFeedPageIterator<ChangeFeedItem<Box<RawValue>>>,
+    events: ContainerClient,
+    /// The most partitions that were seen.
+    partitions: usize,
+}
 
 impl std::fmt::Debug for ChangePages {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -42,26 +47,56 @@ pub(crate) struct Change {
 
 impl ChangePages {
     /// The next page, which comes from one partition.
+    ///
+    /// The SDK asks the partitions in turn and also gives a page when one of them has nothing new, so
+    /// only as many such pages in a row as there are partitions say that there is nothing at all.
     pub(crate) async fn next(&mut self) -> Answered<Result<Vec<Change>, StoreError>> {
-        match self.0.next().await {
-            Some(Ok(page)) => {
-                let usage: Usage = usage_of(&page.diagnostics());
-                let session_token =
-                    page.headers().session_token().map(|token| SessionToken::new(token.as_str()));
-                let changes = page.into_items().into_iter().filter_map(change).collect();
-                Answered { value: Ok(changes), usage, session_token }
+        let mut usage = Usage::default();
+        let mut session_token = None;
+        let mut idle = 0;
+        let value = loop {
+            let page = match self.pages.next().await {
+                Some(Ok(page)) => page,
+                Some(Err(error)) => {
+                    let error = store_error(error);
+                    usage += error.usage();
+                    break Err(error);
+                }
+                None => {
+                    let error = StoreError::new(StoreErrorKind::Protocol);
+                    break Err(error.with_source("the change feed has ended"));
+                }
+            };
+            usage += usage_of(&page.diagnostics());
+            let token = page.headers().session_token();
+            session_token = token.map(|token| SessionToken::new(token.as_str())).or(session_token);
+            let items = page.items();
+            idle = if items.is_empty() { idle + 1 } else { 0 };
+            let changes: Vec<_> = items.iter().filter_map(change).collect();
+            if !changes.is_empty() {
+                break Ok(changes);
             }
-            Some(Err(error)) => failed(store_error(error)),
-            None => failed(
-                StoreError::new(StoreErrorKind::Protocol).with_source("the change feed has ended"),
-            ),
-        }
+            match self.count_partitions().await {
+                Ok(partitions) if idle < partitions => {}
+                Ok(_) => break Ok(changes),
+                Err(error) => break Err(error),
+            }
+        };
+        Answered { value, usage, session_token }
+    }
+
+    /// How many partitions the SDK asks in turn. They do not get fewer, since it follows splits but no
+    /// merges. No request unless its map of the partitions is out of date.
+    async fn count_partitions(&mut self) -> Result<usize, StoreError> {
+        let ranges = Box::pin(self.events.read_feed_ranges(None)).await.map_err(store_error)?;
+        self.partitions = self.partitions.max(ranges.len());
+        Ok(self.partitions)
     }
 }
 
 /// The document after the change. The feed of latest versions has no deletions.
-fn change(item: ChangeFeedItem<Box<RawValue>>) -> Option<Change> {
-    let lsn = item.metadata().and_then(|metadata| metadata.lsn()).map(|lsn| lsn.value());
+fn change(item: &ChangeFeedItem<Box<RawValue>>) -> Option<Change> {
+    let lsn = item.metadata().and_then(ChangeFeedMetadata::lsn).map(|lsn| lsn.value());
     let document = item.current()?.clone();
     let lsn = lsn.or_else(|| lsn_of(&document)).unwrap_or_default();
     Some(Change { lsn, document })
@@ -91,10 +126,11 @@ impl Connection {
             .with_operation_options(operation_options(READ_TIME_MAX))
             .with_max_item_count(MaxItemCountHint::Limit(hint));
         let scope = FeedScope::full_container();
-        Box::pin(self.events.query_change_feed::<Box<RawValue>>(scope, start, Some(options)))
-            .await
-            .map(ChangePages)
-            .map_err(store_error)
+        let pages =
+            Box::pin(self.events.query_change_feed::<Box<RawValue>>(scope, start, Some(options)))
+                .await
+                .map_err(store_error)?;
+        Ok(ChangePages { pages, events: self.events.clone(), partitions: 1 })
     }
 }
 
@@ -109,7 +145,7 @@ mod tests {
             (r#"{"current":{"id":"1","_lsn":8},"metadata":{}}"#, 8),
             (r#"{"id":"1","_lsn":9}"#, 9),
         ] {
-            let change = change(serde_json::from_str(text).unwrap()).unwrap();
+            let change = change(&serde_json::from_str(text).unwrap()).unwrap();
             assert_eq!(change.lsn, lsn);
             assert!(change.document.get().starts_with(r#"{"id":"1""#));
         }

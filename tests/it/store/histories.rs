@@ -1,16 +1,17 @@
-//! Random histories of one stream against a model: whatever was repeated, lost or broken off, the
-//! stream is one application of each append that was acknowledged.
+//! Random histories of one stream against a model: whatever was repeated, lost, broken off or crashed,
+//! the stream is one application of each append that was acknowledged.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
-use cosmos_event_store::{AppendError, AppendOutcome, ExpectedVersion, NewEvent};
-use cosmos_local::{Fault, FaultAction};
+use cosmos_event_store::{AppendError, AppendOutcome, EventStore, ExpectedVersion, NewEvent};
+use cosmos_local::{Fault, FaultAction, LocalCosmos};
 use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
 };
+use tokio::runtime::Runtime;
 
-use crate::fixture::{Fixture, events, ids_of};
+use crate::fixture::{Fixture, events, ids_of, options};
 
 /// What a step expects of the stream.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,8 @@ enum Trouble {
     RequestLost,
     /// The caller goes away after this many microseconds, and another one repeats the call.
     BrokenOff(u64),
+    /// The service crashes after this many microseconds, and the call is repeated when it is back.
+    Crash(u64),
 }
 
 /// One step of a history.
@@ -55,10 +58,11 @@ fn expect() -> impl Strategy<Value = Expect> {
 
 fn trouble() -> impl Strategy<Value = Trouble> {
     prop_oneof![
-        4 => Just(Trouble::None),
+        5 => Just(Trouble::None),
         1 => Just(Trouble::AnswerLost),
         1 => Just(Trouble::RequestLost),
         2 => (0_u64..4000).prop_map(Trouble::BrokenOff),
+        1 => (0_u64..8000).prop_map(Trouble::Crash),
     ]
 }
 
@@ -111,50 +115,103 @@ impl Model {
     }
 }
 
-struct History<'a> {
-    fixture: &'a Fixture,
+/// An endpoint on a folder, in a runtime of its own: when that goes, the endpoint goes as it is.
+struct Service<'a> {
+    folder: &'a Path,
+    running: Option<(Fixture, Runtime)>,
+}
+
+impl<'a> Service<'a> {
+    fn start(folder: &'a Path) -> Self {
+        let mut service = Self { folder, running: None };
+        service.restart();
+        service
+    }
+
+    /// Ends the endpoint without closing its storage, and starts another on the folder.
+    fn restart(&mut self) {
+        if let Some((fixture, runtime)) = self.running.take() {
+            drop(runtime);
+            drop(fixture);
+        }
+        let runtime = runtime();
+        let fixture = runtime.block_on(async {
+            let endpoint = LocalCosmos::builder().data_dir(self.folder).start().await.unwrap();
+            let options = options(endpoint.endpoint());
+            let (store, _) = EventStore::provision_and_connect(options).await.unwrap();
+            Fixture { endpoint, store }
+        });
+        self.running = Some((fixture, runtime));
+    }
+
+    fn fixture(&self) -> &Fixture {
+        &self.running.as_ref().expect("it runs").0
+    }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+struct History<'a, 'b> {
+    service: &'a mut Service<'b>,
+    /// Where the callers run.
+    runtime: &'a Runtime,
     stream: String,
     model: Model,
 }
 
-impl History<'_> {
-    async fn append(
-        &self,
+impl History<'_, '_> {
+    fn append(
+        &mut self,
         expected: ExpectedVersion,
         events: &[NewEvent],
         trouble: Trouble,
     ) -> Result<AppendOutcome, AppendError> {
-        let lose = |action| {
+        let lose = |control: &cosmos_local::Control, action| {
             let fault =
                 Fault::new(action).on_kind("batch").with_partition_key(self.stream.as_str());
-            self.fixture.control().inject(fault.times(1)).unwrap();
+            control.inject(fault.times(1)).unwrap();
         };
-        let call = || self.fixture.store.append(self.stream.as_str(), expected, events.to_vec());
+        let call = |fixture: &Fixture| {
+            let store = fixture.store.clone();
+            let (stream, events) = (self.stream.clone(), events.to_vec());
+            async move { store.append(stream, expected, events).await }
+        };
+        let break_off = |fixture: &Fixture, after| {
+            self.runtime.block_on(async {
+                let broken = tokio::time::timeout(Duration::from_micros(after), call(fixture));
+                drop(broken.await);
+            });
+        };
+        let fixture = self.service.fixture();
         match trouble {
             Trouble::None => {}
-            Trouble::AnswerLost => lose(FaultAction::DropAfter),
-            Trouble::RequestLost => lose(FaultAction::DropBefore),
-            Trouble::BrokenOff(after) => {
-                let broken = tokio::time::timeout(Duration::from_micros(after), call()).await;
-                drop(broken);
+            Trouble::AnswerLost => lose(fixture.control(), FaultAction::DropAfter),
+            Trouble::RequestLost => lose(fixture.control(), FaultAction::DropBefore),
+            Trouble::BrokenOff(after) => break_off(fixture, after),
+            Trouble::Crash(after) => {
+                break_off(fixture, after);
+                self.service.restart();
             }
         }
-        let result = call().await;
-        self.fixture.control().clear_faults();
+        let fixture = self.service.fixture();
+        let result = self.runtime.block_on(call(fixture));
+        fixture.control().clear_faults();
         result
     }
 
-    async fn take(&mut self, step: Step) {
+    fn take(&mut self, step: Step) {
         let commits = self.model.commits.len();
         match step {
             Step::Append { count, expect, trouble } => {
-                self.new_events(count, expect, trouble).await;
+                self.new_events(count, expect, trouble);
             }
             Step::Repeat { which, expect, trouble } if commits > 0 => {
                 let which = which % commits;
                 let expected = self.model.expected(expect);
                 let commit = self.model.commits[which].clone();
-                let outcome = self.append(expected, &commit, trouble).await.unwrap();
+                let outcome = self.append(expected, &commit, trouble).unwrap();
                 assert!(outcome.is_repeated());
                 assert_eq!(outcome.receipt().first, self.model.first_of(which));
             }
@@ -162,20 +219,20 @@ impl History<'_> {
                 let commit = &self.model.commits[which % commits];
                 let part = commit[..commit.len() - 1].to_vec();
                 if !part.is_empty() {
-                    self.is_reuse(expect, &part).await;
+                    self.is_reuse(expect, &part);
                 }
             }
             Step::RepeatAndMore { which, expect } if commits > 0 => {
                 let more = [self.model.commits[which % commits].clone(), events(1)].concat();
-                self.is_reuse(expect, &more).await;
+                self.is_reuse(expect, &more);
             }
             _ => {}
         }
     }
 
-    async fn new_events(&mut self, count: u64, expect: Expect, trouble: Trouble) {
+    fn new_events(&mut self, count: u64, expect: Expect, trouble: Trouble) {
         let (expected, mine) = (self.model.expected(expect), events(count));
-        let result = self.append(expected, &mine, trouble).await;
+        let result = self.append(expected, &mine, trouble);
         if !self.model.admits(expected) {
             let Err(AppendError::Conflict { actual, .. }) = result else { panic!("{result:?}") };
             assert_eq!(actual, self.model.version());
@@ -187,29 +244,30 @@ impl History<'_> {
         assert_eq!(receipt.last, self.model.version());
     }
 
-    async fn is_reuse(&self, expect: Expect, call: &[NewEvent]) {
+    fn is_reuse(&mut self, expect: Expect, call: &[NewEvent]) {
         let expected = self.model.expected(expect);
-        let result = self.append(expected, call, Trouble::None).await;
+        let result = self.append(expected, call, Trouble::None);
         let nothing_there = expected == ExpectedVersion::StreamExists && self.model.version() == 0;
         assert!(!nothing_there, "there is something to repeat");
         assert!(matches!(result, Err(AppendError::EventIdReused { .. })), "{result:?}");
     }
 
-    async fn check(&self) {
+    fn check(&self) {
         let expected: Vec<_> =
             self.model.commits.iter().flat_map(|commit| ids_of(commit)).collect();
-        assert_eq!(self.fixture.ids(&self.stream).await, expected);
+        let ids = self.runtime.block_on(self.service.fixture().ids(&self.stream));
+        assert_eq!(ids, expected);
     }
 }
 
 #[test]
 fn a_stream_is_one_application_of_each_acknowledged_append() {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let fixture = runtime.block_on(Fixture::new());
+    let folder = tempfile::tempdir().unwrap();
+    let service = std::cell::RefCell::new(Service::start(folder.path()));
+    let runtime = runtime();
     let histories = std::cell::Cell::new(0_u32);
     let mut runner = TestRunner::new(Config {
-        cases: 40,
+        cases: 24,
         failure_persistence: None,
         max_shrink_iters: 200,
         ..Config::default()
@@ -217,13 +275,14 @@ fn a_stream_is_one_application_of_each_acknowledged_append() {
     let result = runner.run(&prop::collection::vec(step(), 1..20), |steps| {
         histories.set(histories.get() + 1);
         let stream = format!("history-{}", histories.get());
-        runtime.block_on(async {
-            let mut history = History { fixture: &fixture, stream, model: Model::default() };
-            for step in steps {
-                history.take(step).await;
-            }
-            history.check().await;
-        });
+        let service = &mut *service.borrow_mut();
+        let mut history = History { service, runtime: &runtime, stream, model: Model::default() };
+        for step in steps {
+            history.take(step);
+        }
+        history.check();
+        history.service.restart();
+        history.check();
         Ok(())
     });
     if let Err(failure) = result {

@@ -134,6 +134,7 @@ impl Engine {
     ) -> Result<Arc<Container>, StorageError> {
         let container = self.container(database, &definition.id).ok_or(StorageError::NotFound)?;
         self.exclusive(move |writer| {
+            writer.check_present(&container)?;
             let before = container.described();
             if before.definition.partition_key_path != definition.partition_key_path {
                 return Err(StorageError::Invalid(
@@ -155,7 +156,10 @@ impl Engine {
             let stored = MetaWrite::container(&stored)?;
             writer.transaction(|transaction| {
                 stored.apply(transaction)?;
-                reindex(transaction, &container, &described.definition)
+                reindex(transaction, &container, &described.definition)?;
+                // Before the commit, so that no walk takes the new index for the one it began with.
+                container.view_mut().generation = described.generation;
+                Ok(())
             })?;
             container.set_described(described);
             Ok(container)
@@ -229,6 +233,7 @@ impl Engine {
     ) -> Result<(), StorageError> {
         let container = self.container(database, container).ok_or(StorageError::NotFound)?;
         self.exclusive(move |writer| {
+            writer.check_present(&container)?;
             let next = container.partitions().split(partition, at, container.lsn(partition))?;
             set_topology(writer, &container, next)
         })
@@ -248,6 +253,7 @@ impl Engine {
     ) -> Result<(), StorageError> {
         let container = self.container(database, container).ok_or(StorageError::NotFound)?;
         self.exclusive(move |writer| {
+            writer.check_present(&container)?;
             let lsn = container.lsn(left).max(container.lsn(right));
             let next = container.partitions().merge(left, right, lsn)?;
             set_topology(writer, &container, next)
@@ -410,14 +416,22 @@ fn sweep(writer: &mut Writer, container: &Arc<Container>) -> Result<u64, Storage
     let now = writer.now();
     let mut end = vec![Family::Expiry.byte()];
     end.extend_from_slice(&now.saturating_add(1).to_be_bytes());
-    let bounds = KeyRange {
+    let mut bounds = KeyRange {
         lower: Bound::Included(vec![Family::Expiry.byte()]),
         upper: Bound::Excluded(end),
     };
-    let (memory, snapshot) = container.snapshot(|view| view.range(&bounds, false, SWEEP_MAX))?;
-    let due = memory.over(snapshot.range(&bounds, false, SWEEP_MAX)?, false);
-    drop(snapshot);
-    let due: Vec<_> = due.changes.into_iter().filter_map(|(_, pointer)| pointer).collect();
+    let due = loop {
+        let (memory, snapshot) =
+            container.snapshot(|view| view.range(&bounds, false, SWEEP_MAX))?;
+        let run = memory.over(snapshot.range(&bounds, false, SWEEP_MAX)?, false);
+        let last = run.changes.last().map(|(key, _)| key.clone());
+        let due: Vec<_> = run.changes.into_iter().filter_map(|(_, pointer)| pointer).collect();
+        match last {
+            // All of this stretch has been removed already, and the file does not know it yet.
+            Some(last) if due.is_empty() && !run.complete => bounds.lower = Bound::Excluded(last),
+            _ => break due,
+        }
+    };
     if due.is_empty() {
         return Ok(0);
     }

@@ -226,7 +226,7 @@ impl<'txn> Staging<'txn> {
             scope.definition.terms(&document)
         };
         let replaced = found.row().map(Item::pointer);
-        if self.unique_conflict(draft, scope, &terms, replaced)? {
+        if !self.claim_unique(draft, scope, &terms, replaced)? {
             return Ok(Err(OpFailure::UniqueConflict));
         }
         let ordinal = if let Some(old) = found.item() {
@@ -304,9 +304,11 @@ impl<'txn> Staging<'txn> {
         Ok(true)
     }
 
-    fn unique_conflict(
+    /// Whether the unique values are free, or only taken by the row that is `replaced`. An expired item
+    /// that has one of them is deleted: its removal later on would take the new item's entry along.
+    fn claim_unique(
         &self,
-        draft: &Draft,
+        draft: &mut Draft,
         scope: &Scope,
         terms: &Terms,
         replaced: Option<Pointer>,
@@ -317,13 +319,13 @@ impl<'txn> Staging<'txn> {
             if replaced == Some(other) {
                 continue;
             }
-            let other = self.load(Some(draft), other)?;
-            let default_ttl = scope.definition.default_ttl;
-            if other.is_some_and(|other| !other.is_expired(default_ttl, u64::from(scope.now))) {
-                return Ok(true);
+            let Some(other) = self.load(Some(draft), other)? else { continue };
+            if !other.is_expired(scope.definition.default_ttl, u64::from(scope.now)) {
+                return Ok(false);
             }
+            Self::delete(draft, scope, &other)?;
         }
-        Ok(false)
+        Ok(true)
     }
 
     /// What is at `id` as the group and the request have left it.

@@ -73,7 +73,8 @@ impl Container {
         topology: Topology,
         host: Host,
     ) -> Self {
-        let mut view = View { next_ordinal: 1, ..View::default() };
+        let generation = described.generation;
+        let mut view = View { next_ordinal: 1, generation, ..View::default() };
         for partition in &topology.partitions {
             view.lsns.insert(partition.id, partition.base_lsn);
         }

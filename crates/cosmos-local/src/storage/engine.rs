@@ -1,11 +1,13 @@
 //! The engine: opens a data folder and finds what is in it. What changes the catalog is in [`super::admin`].
 
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
 
-use redb::ReadableDatabase;
+use redb::backends::FileBackend;
+use redb::{ReadableDatabase, StorageBackend};
 
 use super::catalog::{Catalog, Database, META, OfferRecord};
 use super::container::{Container, Host};
@@ -96,6 +98,14 @@ impl Engine {
     /// # Errors
     /// The folder is foreign, damaged or of another format; it is then left as it was.
     pub(crate) fn open(options: &EngineOptions) -> Result<Self, OpenError> {
+        Self::open_with(options, FileBackend::new)
+    }
+
+    /// The same, with what `backend` makes of the storage file.
+    pub(super) fn open_with<B: StorageBackend>(
+        options: &EngineOptions,
+        backend: impl FnOnce(File) -> Result<B, redb::DatabaseError>,
+    ) -> Result<Self, OpenError> {
         let (handle, queue) = writer::pair();
         let clock = Clock::default();
         let host =
@@ -112,7 +122,7 @@ impl Engine {
                     Durability::Relaxed => Sync::Relaxed,
                 };
                 let (file, admission) =
-                    guarded(folder, || folder::open(folder, options.cache_bytes))?;
+                    guarded(folder, || folder::open(folder, options.cache_bytes, backend))?;
                 let host = host(file);
                 let loaded = guarded(folder, || {
                     let loaded = if admission.is_new() { make(&host) } else { load(&host) };

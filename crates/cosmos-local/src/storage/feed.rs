@@ -103,7 +103,9 @@ impl Container {
         if after < lsn {
             match &request.scope {
                 FeedScope::Key(key) => {
-                    for item in self.of_key(key, after, lsn)? {
+                    let (pointers, snapshot) = self.of_key(key, after, lsn)?;
+                    for pointer in pointers {
+                        let Some(item) = snapshot.load(pointer)? else { continue };
                         if !page.take(item, &filter) {
                             break;
                         }
@@ -122,8 +124,14 @@ impl Container {
         Ok(page.finish(partition.id, lsn))
     }
 
-    /// All items of a logical partition in the order of the feed; found by key, not by reading the log.
-    fn of_key(&self, key: &PartitionKey, after: u64, lsn: u64) -> Result<Vec<Item>, StorageError> {
+    /// Where all items of a logical partition are, in the order of the feed; found by key, not by reading
+    /// the log.
+    fn of_key(
+        &self,
+        key: &PartitionKey,
+        after: u64,
+        lsn: u64,
+    ) -> Result<(Vec<Pointer>, Snapshot<'_>), StorageError> {
         let prefix = key_prefix(key.epk(), &key.encode());
         let bounds = KeyRange {
             upper: Bound::Excluded(after_prefix(&prefix)),
@@ -136,11 +144,7 @@ impl Container {
             run.changes.into_iter().filter_map(|(_, pointer)| pointer).collect();
         pointers.retain(|pointer| pointer.lsn > after && pointer.lsn <= lsn);
         pointers.sort_unstable_by_key(|pointer| (pointer.lsn, pointer.log, pointer.place));
-        let mut items = Vec::with_capacity(pointers.len());
-        for pointer in pointers {
-            items.extend(snapshot.load(pointer)?);
-        }
-        Ok(items)
+        Ok((pointers, snapshot))
     }
 }
 

@@ -24,7 +24,7 @@ use super::encoding::Pointer;
 use super::error::StorageError;
 use super::memory::Layer;
 
-/// Entries at which the active layer is frozen. Bounds memory (about 15 MB with the frozen layer) and the
+/// Weight in entries at which the active layer is frozen. Bounds memory (about 15 MB with the frozen layer) and the
 /// log to be read again after a crash (about 20,000 small items, a fraction of a second).
 pub(super) const FREEZE_AT: usize = 32 * 1024;
 
@@ -70,15 +70,15 @@ enum Step {
 }
 
 impl Flush {
-    /// Freezes the active layer of a container, if it holds `at_least` entries and none is frozen.
+    /// Freezes the active layer of a container, if it weighs `at_least` that much and none is frozen.
     pub(super) fn begin(
         container: &Container,
         at_least: usize,
         indexed_before: &BTreeMap<u32, u64>,
     ) -> Option<Self> {
         let mut view = container.view_mut();
-        let len = view.active.entries.len();
-        if view.frozen.is_some() || len < at_least || len == 0 {
+        if view.frozen.is_some() || view.active.weight < at_least || view.active.entries.is_empty()
+        {
             return None;
         }
         let layer = Arc::new(std::mem::take(&mut view.active));

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use redb::Database;
+use redb::{Database, StorageBackend};
 use serde::{Deserialize, Serialize};
 
 use super::error::OpenError;
@@ -16,7 +16,7 @@ const FORMAT_NAME: &str = "cosmos-local";
 const MARKER: &str = "cosmos-local.json";
 const DATA: &str = "cosmos-local.redb";
 /// Files beside the data that say nothing about whose folder it is: the lock and the endpoint's address.
-const OWN_FILES: [&str; 3] = ["lock", "endpoint.json", "endpoint.json.new"];
+const OWN_FILES: [&str; 3] = ["lock", "endpoint.json", "endpoint.json.tmp"];
 /// First bytes of a redb file (its design document names them).
 const REDB_MAGIC: [u8; 9] = [b'r', b'e', b'd', b'b', 0x1a, 0x0a, 0xa9, 0x0d, 0x0a];
 
@@ -48,8 +48,12 @@ pub(crate) fn check(folder: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Opens or makes the storage file of a folder.
-pub(super) fn open(folder: &Path, cache_bytes: usize) -> Result<(Database, Admission), OpenError> {
+/// Opens or makes the storage file of a folder; `backend` reads and writes it.
+pub(super) fn open<B: StorageBackend>(
+    folder: &Path,
+    cache_bytes: usize,
+    backend: impl FnOnce(File) -> Result<B, redb::DatabaseError>,
+) -> Result<(Database, Admission), OpenError> {
     fs::create_dir_all(folder).map_err(|source| io_error(folder, source))?;
     let data = folder.join(DATA);
     let new = match read_marker(folder)? {
@@ -75,18 +79,16 @@ pub(super) fn open(folder: &Path, cache_bytes: usize) -> Result<(Database, Admis
         .truncate(false)
         .open(&data)
         .map_err(|source| io_error(&data, source))?;
+    let refused = |error: redb::DatabaseError| damaged(folder, &error.to_string());
     let mut builder = Database::builder();
     builder.set_cache_size(cache_bytes);
+    let backend = backend(file).map_err(refused)?;
     if new {
-        let database =
-            builder.create_file(file).map_err(|error| damaged(folder, &error.to_string()))?;
+        let database = builder.create_with_backend(backend).map_err(refused)?;
         return Ok((database, Admission { folder: folder.to_owned(), probation: None }));
     }
-    let (backend, probation) =
-        Probation::new(file).map_err(|error| damaged(folder, &error.to_string()))?;
-    let database = builder
-        .create_with_backend(backend)
-        .map_err(|error| damaged(folder, &error.to_string()))?;
+    let (backend, probation) = Probation::new(backend).map_err(|error| refused(error.into()))?;
+    let database = builder.create_with_backend(backend).map_err(refused)?;
     Ok((database, Admission { folder: folder.to_owned(), probation: Some(probation) }))
 }
 

@@ -43,7 +43,12 @@ pub(crate) struct Layer {
     pub(crate) entries: Entries,
     /// Rows that were replaced or deleted, and the rows of deletes.
     pub(crate) dead: Arc<HashSet<Pointer>>,
+    /// How much was put in, counted in entries of ordinary length, also in place of what was there.
+    pub(crate) weight: usize,
 }
+
+/// Length of an index key that counts as another entry.
+const ENTRY_BYTES: usize = 512;
 
 /// What readers see of a container besides the file.
 #[derive(Debug, Default)]
@@ -53,6 +58,8 @@ pub(crate) struct View {
     /// Last visible LSN of each log.
     pub(crate) lsns: BTreeMap<u32, u64>,
     pub(crate) next_ordinal: u64,
+    /// The definition that the entries of indexed paths follow, here and in the file.
+    pub(crate) generation: u64,
 }
 
 impl View {
@@ -86,6 +93,8 @@ impl View {
         dead: &[Pointer],
         lsns: &BTreeMap<u32, u64>,
     ) {
+        let long = changes.keys().map(|key| key.len() / ENTRY_BYTES).sum::<usize>();
+        self.active.weight += changes.len() + long + dead.len();
         if self.active.entries.is_empty() {
             self.active.entries = changes;
         } else {
@@ -94,7 +103,11 @@ impl View {
         if !dead.is_empty() {
             Arc::make_mut(&mut self.active.dead).extend(dead);
         }
-        self.lsns.extend(lsns);
+        for (log, lsn) in lsns {
+            // Rows that are read again may be older than what is known: newer ones have gone.
+            let known = self.lsns.entry(*log).or_default();
+            *known = (*known).max(*lsn);
+        }
     }
 }
 

@@ -5,12 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fs::File;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::StorageBackend;
-use redb::backends::FileBackend;
 
 /// Granularity of what is kept in memory, in bytes.
 const BLOCK: usize = 4096;
@@ -24,7 +22,7 @@ struct Held {
 
 #[derive(Debug)]
 struct Shared {
-    file: FileBackend,
+    file: Box<dyn StorageBackend>,
     /// Length of the file as it was found.
     original_len: u64,
     /// `None` once the probation is over; read on every access of the file, written once.
@@ -45,8 +43,8 @@ pub(super) struct Probation {
 
 impl Probation {
     /// Puts `file` on probation.
-    pub(super) fn new(file: File) -> Result<(ProbationBackend, Self), redb::DatabaseError> {
-        let file = FileBackend::new(file)?;
+    pub(super) fn new(file: impl StorageBackend) -> io::Result<(ProbationBackend, Self)> {
+        let file: Box<dyn StorageBackend> = Box::new(file);
         let len = file.len()?;
         let held = RwLock::new(Some(Held { blocks: BTreeMap::new(), len }));
         let shared = Arc::new(Shared { file, original_len: len, held });
@@ -175,13 +173,15 @@ impl StorageBackend for ProbationBackend {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use redb::backends::FileBackend;
     use std::io::Write as _;
 
     #[test]
     fn nothing_is_written_before_the_end_and_all_of_it_at_the_end() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(&[7; 5000]).unwrap();
-        let (backend, probation) = Probation::new(file.reopen().unwrap()).unwrap();
+        let (backend, probation) =
+            Probation::new(FileBackend::new(file.reopen().unwrap()).unwrap()).unwrap();
         backend.set_len(10_000).unwrap();
         backend.write(4090, &[1; 20]).unwrap();
         backend.write(9_990, &[2; 10]).unwrap();

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::container::Container;
+use super::definition::ContainerDefinition;
 use super::encoding::{
-    Family, after_prefix, encode_value, key_prefix, path_prefix, range_prefix, unique_prefix,
+    Family, after_prefix, after_values, encode_id, encode_value, item_key, key_prefix, path_prefix,
+    range_prefix, unique_prefix,
 };
 use super::error::StorageError;
 use super::item::Item;
@@ -20,6 +22,8 @@ use crate::key::{EpkRange, PartitionKey};
 /// Index entries of the first chunk of a walk; each later one is twice as long, up to the maximum.
 const CHUNK_FIRST: usize = 32;
 const CHUNK_MAX: usize = 1024;
+/// Bytes of items at which a chunk ends early.
+const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 
 /// What to walk over.
 #[derive(Debug, Clone)]
@@ -65,6 +69,8 @@ pub(crate) struct ScanIter {
     descending: bool,
     range: EpkRange,
     id: Option<String>,
+    /// The definition whose index is walked.
+    generation: Option<u64>,
     chunk: usize,
     buffer: VecDeque<(Vec<u8>, Item)>,
     done: bool,
@@ -74,22 +80,33 @@ impl Container {
     /// Starts a walk strictly after position `after`, or at the beginning.
     ///
     /// # Errors
-    /// `Invalid` when a path is not indexed.
+    /// `Invalid` when a path is not indexed, or `after` is no position of such a walk.
     pub(crate) fn scan(
         self: &Arc<Self>,
         scan: Scan,
         after: Option<Vec<u8>>,
     ) -> Result<ScanIter, StorageError> {
+        let described = self.described();
+        let (mut family, mut generation) = (vec![Family::Key.byte()], None);
         let (mut bounds, descending, range, id) = match scan {
             Scan::Logical { key, id_from, id_to, descending } => {
                 (id_bounds(&key, &id_from, &id_to), descending, EpkRange::full(), None)
             }
             Scan::Range { range, id } => (epk_bounds(&range), false, range, id),
             Scan::Index { path, lower, upper, descending, range } => {
-                (self.value_bounds(&path, &lower, &upper)?, descending, range, None)
+                family = index_prefix(&described.definition, &path)?;
+                generation = Some(described.generation);
+                (value_bounds(&family, &lower, &upper), descending, range, None)
             }
         };
         if let Some(after) = after {
+            // With another index than the earlier page had, rows would be missing or come again.
+            if !after.starts_with(&family) {
+                return Err(StorageError::Invalid(
+                    "the continuation token is of an index that was replaced; start the query again"
+                        .to_owned(),
+                ));
+            }
             advance(&mut bounds, descending, after);
         }
         Ok(ScanIter {
@@ -98,51 +115,52 @@ impl Container {
             descending,
             range,
             id,
+            generation,
             chunk: CHUNK_FIRST,
             buffer: VecDeque::new(),
             done: false,
         })
     }
+}
 
-    fn value_bounds(
-        &self,
-        path: &[String],
-        lower: &Bound<Value>,
-        upper: &Bound<Value>,
-    ) -> Result<KeyRange, StorageError> {
-        let definition = self.definition();
-        let prefix = match definition.unique_index(path) {
-            Some(number) => unique_prefix(number),
-            None if definition.indexing.covers(path) => path_prefix(path),
-            None => {
-                return Err(StorageError::Invalid(format!("/{} is not indexed", path.join("/"))));
-            }
-        };
-        let entry = |value: &Value| {
-            let mut key = prefix.clone();
-            encode_value(Some(value), &mut key);
-            key
-        };
-        // What follows a value in a key orders the items that have it, so "after the value" is after
-        // all keys that start with it.
-        Ok(KeyRange {
-            lower: Bound::Included(match lower {
-                Bound::Included(value) => entry(value),
-                Bound::Excluded(value) => after_prefix(&entry(value)),
-                Bound::Unbounded => prefix.clone(),
-            }),
-            upper: Bound::Excluded(match upper {
-                Bound::Included(value) => after_prefix(&entry(value)),
-                Bound::Excluded(value) => entry(value),
-                Bound::Unbounded => after_prefix(&prefix),
-            }),
-        })
+/// The start of the entries of the index that serves `path`.
+fn index_prefix(
+    definition: &ContainerDefinition,
+    path: &[String],
+) -> Result<Vec<u8>, StorageError> {
+    match definition.unique_index(path) {
+        Some(number) => Ok(unique_prefix(number)),
+        None if definition.indexing.covers(path) => Ok(path_prefix(path)),
+        None => Err(StorageError::Invalid(format!("/{} is not indexed", path.join("/")))),
+    }
+}
+
+fn value_bounds(prefix: &[u8], lower: &Bound<Value>, upper: &Bound<Value>) -> KeyRange {
+    let entry = |value: &Value| {
+        let mut key = prefix.to_vec();
+        encode_value(Some(value), &mut key);
+        key
+    };
+    // What follows a value in a key orders the items that have it, so "after the value" is after
+    // all keys that start with it.
+    KeyRange {
+        lower: Bound::Included(match lower {
+            Bound::Included(value) => entry(value),
+            Bound::Excluded(value) => after_prefix(&entry(value)),
+            Bound::Unbounded => prefix.to_vec(),
+        }),
+        upper: Bound::Excluded(match upper {
+            Bound::Included(value) => after_prefix(&entry(value)),
+            Bound::Excluded(value) => entry(value),
+            Bound::Unbounded => after_values(prefix),
+        }),
     }
 }
 
 fn id_bounds(key: &PartitionKey, from: &Bound<String>, to: &Bound<String>) -> KeyRange {
-    let prefix = key_prefix(key.epk(), &key.encode());
-    let entry = |id: &String| [prefix.as_slice(), id.as_bytes()].concat();
+    let (epk, key) = (key.epk(), key.encode());
+    let prefix = key_prefix(epk, &key);
+    let entry = |id: &String| item_key(epk, &key, id);
     KeyRange {
         lower: match from {
             Bound::Included(id) => Bound::Included(entry(id)),
@@ -180,20 +198,33 @@ fn advance(bounds: &mut KeyRange, descending: bool, position: Vec<u8>) {
 }
 
 impl ScanIter {
+    /// Items that have been read ahead.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.buffer.len()
+    }
+
     fn fill(&mut self) -> Result<(), StorageError> {
         while self.buffer.is_empty() && !self.done {
-            let (memory, snapshot) = self
-                .container
-                .snapshot(|view| view.range(&self.bounds, self.descending, self.chunk))?;
+            let ((memory, generation), snapshot) = self.container.snapshot(|view| {
+                (view.range(&self.bounds, self.descending, self.chunk), view.generation)
+            })?;
+            if self.generation.is_some_and(|begun| begun != generation) {
+                return Err(StorageError::Unavailable(
+                    "the indexing policy was replaced; send the query again".to_owned(),
+                ));
+            }
             let file = snapshot.range(&self.bounds, self.descending, self.chunk)?;
             let run = memory.over(file, self.descending);
             self.done = run.complete;
-            let last = run.changes.last().map(|(key, _)| key.clone());
+            let mut last = run.changes.last().map(|(key, _)| key.clone());
+            let mut bytes = 0;
             let default_ttl = self.container.definition().default_ttl;
             let now = self.container.clock().unix_seconds();
+            let suffix: Option<Vec<u8>> = self.id.as_deref().map(|id| encode_id(id).collect());
             for (key, pointer) in run.changes {
                 let Some(pointer) = pointer else { continue };
-                if self.id.as_ref().is_some_and(|id| !key.ends_with(id.as_bytes())) {
+                if suffix.as_ref().is_some_and(|suffix| !key.ends_with(suffix)) {
                     continue;
                 }
                 // An entry without its row: the row went between the two looks; it is no longer there.
@@ -202,7 +233,14 @@ impl ScanIter {
                     && self.id.as_ref().is_none_or(|id| item.id() == id)
                     && !item.is_expired(default_ttl, now);
                 if wanted {
+                    bytes += item.size();
                     self.buffer.push_back((key, item));
+                    if bytes >= CHUNK_BYTES {
+                        // What the chunk has left is read again by the next.
+                        last = self.buffer.back().map(|(key, _)| key.clone());
+                        self.done = false;
+                        break;
+                    }
                 }
             }
             if let Some(last) = last {

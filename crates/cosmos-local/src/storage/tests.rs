@@ -1,7 +1,14 @@
 //! Behaviour of the engine at its own boundary.
 
+mod changes;
+mod disk;
+mod expiry;
 mod folders;
+mod memory;
 mod model;
+mod power;
+mod restarts;
+mod walks;
 
 use std::ops::Bound;
 use std::path::Path;
@@ -39,7 +46,7 @@ pub(super) async fn container(engine: &Engine, extra: &Value, partitions: u32) -
     engine.create_container("d", definition(extra), None, partitions).await.unwrap()
 }
 
-async fn in_memory(extra: &Value) -> (Engine, Arc<Container>) {
+pub(super) async fn in_memory(extra: &Value) -> (Engine, Arc<Container>) {
     let engine = Engine::open(&EngineOptions::new(None)).unwrap();
     let container = container(&engine, extra, 1).await;
     (engine, container)
@@ -49,7 +56,11 @@ pub(super) fn key(text: &str) -> PartitionKey {
     PartitionKey::from_header(&json!([text]).to_string()).unwrap().unwrap()
 }
 
-async fn run(container: &Arc<Container>, pk: &str, operations: Vec<Operation>) -> Outcome {
+pub(super) async fn run(
+    container: &Arc<Container>,
+    pk: &str,
+    operations: Vec<Operation>,
+) -> Outcome {
     container.execute(key(pk), operations).await.unwrap()
 }
 
@@ -57,7 +68,7 @@ pub(super) fn create(container: &Container, document: Value) -> Operation {
     Operation::Create(container.prepare(document).unwrap())
 }
 
-fn failure(outcome: &Outcome) -> Option<(usize, OpFailure)> {
+pub(super) fn failure(outcome: &Outcome) -> Option<(usize, OpFailure)> {
     match outcome {
         Outcome::Failed { at, failure, .. } => Some((*at, *failure)),
         Outcome::Committed { .. } => None,
@@ -70,7 +81,7 @@ pub(super) fn feed(container: &Container, scope: FeedScope, after: u64) -> FeedP
     container.feed(&request).unwrap()
 }
 
-fn ids(page: &FeedPage) -> Vec<String> {
+pub(super) fn ids(page: &FeedPage) -> Vec<String> {
     page.items.iter().map(|item| item.id().to_owned()).collect()
 }
 

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use redb::WriteTransaction;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::apply::{Staged, Staging};
 use super::container::Container;
@@ -44,8 +44,11 @@ pub(super) struct Exclusive {
     pub(super) work: Box<dyn FnOnce(&mut Writer) + Send>,
 }
 
+/// A request's place among those that wait. The request keeps it, also when its caller has gone away.
+type Place = OwnedSemaphorePermit;
+
 enum Command {
-    Write(WriteRequest),
+    Write(WriteRequest, Place),
     Exclusive(Exclusive),
     Close(oneshot::Sender<Result<(), StorageError>>),
     Stop,
@@ -73,10 +76,14 @@ impl WriterHandle {
         &self,
         request: impl FnOnce(oneshot::Sender<Result<Outcome, StorageError>>) -> WriteRequest,
     ) -> Result<Outcome, StorageError> {
-        let _place = self.places.acquire().await.map_err(closed)?;
+        let place = self.place().await?;
         let (reply, answer) = oneshot::channel();
-        self.sender.send(Command::Write(request(reply))).map_err(closed)?;
+        self.sender.send(Command::Write(request(reply), place)).map_err(closed)?;
         answer.await.map_err(closed)?
+    }
+
+    async fn place(&self) -> Result<Place, StorageError> {
+        Arc::clone(&self.places).acquire_owned().await.map_err(closed)
     }
 
     /// Runs `work` on the writer's thread, between two commits.
@@ -84,10 +91,11 @@ impl WriterHandle {
         &self,
         work: impl FnOnce(&mut Writer) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let _place = self.places.acquire().await.map_err(closed)?;
+        let place = self.place().await?;
         let (reply, answer) = oneshot::channel();
         let work = Box::new(move |writer: &mut Writer| {
             let result = writer.usable().and_then(|()| work(writer));
+            drop(place);
             // A caller that has gone away has no use for the answer.
             let _gone = reply.send(result).is_err();
         });
@@ -99,6 +107,12 @@ impl WriterHandle {
     pub(super) fn stop(&self) {
         // A writer that is gone has stopped.
         let _gone = self.sender.send(Command::Stop).is_err();
+    }
+
+    /// Places that are free.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.places.available_permits()
     }
 
     pub(super) async fn close(&self) -> Result<(), StorageError> {
@@ -177,11 +191,11 @@ impl WriterQueue {
             };
             more = false;
             match command {
-                Command::Write(first) => {
-                    let mut group = vec![first];
+                Command::Write(first, place) => {
+                    let mut group = vec![(first, place)];
                     while group.len() < GROUP_MAX {
                         match self.receiver.try_recv() {
-                            Ok(Command::Write(request)) => group.push(request),
+                            Ok(Command::Write(request, place)) => group.push((request, place)),
                             Ok(other) => {
                                 carried = Some(other);
                                 break;
@@ -236,6 +250,12 @@ impl Writer {
         self.containers.remove(&container);
     }
 
+    /// Refuses a container that was deleted after its handle was looked up.
+    pub(super) fn check_present(&self, container: &Container) -> Result<(), StorageError> {
+        let is_present = self.containers.contains_key(&container.numbers().container);
+        if is_present { Ok(()) } else { Err(StorageError::NotFound) }
+    }
+
     /// Unix seconds that never go back, so that `_ts` rises with the LSN.
     pub(super) fn now(&mut self) -> u32 {
         let now = u32::try_from(self.clock.unix_seconds()).unwrap_or(u32::MAX);
@@ -255,56 +275,64 @@ impl Writer {
         &mut self,
         work: impl FnOnce(&WriteTransaction) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
-        let mut transaction = self.file.begin_write()?;
-        self.set_durability(&mut transaction)?;
+        let (transaction, sync) = self.begin()?;
         let result = work(&transaction)?;
-        self.commit(transaction)?;
+        self.commit(transaction, sync)?;
         Ok(result)
     }
 
-    fn set_durability(&mut self, transaction: &mut WriteTransaction) -> Result<(), StorageError> {
+    /// Begins a transaction; says whether its commit makes it, and all before it, durable.
+    fn begin(&self) -> Result<(WriteTransaction, bool), StorageError> {
+        let mut transaction = self.file.begin_write()?;
         let sync = match self.sync {
             Sync::Always => true,
-            Sync::Relaxed => clock::monotonic().duration_since(self.last_sync) >= RELAXED_SYNC,
+            Sync::Relaxed => self.is_sync_due(),
             Sync::Never => false,
         };
         if sync {
             // Saves the allocator's state with each commit, so that an open after a crash is quick.
             transaction.set_quick_repair(true);
-            self.last_sync = clock::monotonic();
         } else {
             transaction.set_durability(redb::Durability::None)?;
         }
-        self.unsynced = !sync;
-        Ok(())
+        Ok((transaction, sync))
+    }
+
+    fn is_sync_due(&self) -> bool {
+        clock::monotonic().duration_since(self.last_sync) >= RELAXED_SYNC
     }
 
     /// After a failed commit nobody knows what is in the file until it is opened again.
-    fn commit(&mut self, transaction: WriteTransaction) -> Result<(), StorageError> {
+    fn commit(&mut self, transaction: WriteTransaction, sync: bool) -> Result<(), StorageError> {
         transaction.commit().map_err(|error| {
             let reason = format!("a commit failed: {error}; restart the endpoint");
             tracing::error!(reason, "storage takes no more writes");
             self.broken = Some(reason.clone());
             StorageError::Unavailable(reason)
-        })
+        })?;
+        self.unsynced = !sync;
+        if sync {
+            self.last_sync = clock::monotonic();
+        }
+        Ok(())
     }
 
-    fn write_group(&mut self, group: Vec<WriteRequest>) {
+    fn write_group(&mut self, group: Vec<(WriteRequest, Place)>) {
         let mut replies: Vec<Reply> = Vec::with_capacity(group.len());
         let now = self.now();
         let result = self.usable().and_then(|()| {
             self.group_commit(|stagings| {
-                for request in group {
+                for (request, place) in group {
                     let WriteRequest { container, key, operations, reply } = request;
                     let outcome = stagings
                         .of(&container)
                         .and_then(|staging| staging.execute(&key, operations, now));
-                    replies.push((reply, outcome));
+                    replies.push((reply, outcome, place));
                 }
                 Ok(())
             })
         });
-        for (reply, outcome) in replies {
+        for (reply, outcome, _place) in replies {
             let answer = match &result {
                 Ok(()) => outcome,
                 Err(error) => Err(StorageError::Unavailable(error.to_string())),
@@ -320,8 +348,7 @@ impl Writer {
         &mut self,
         fill: impl FnOnce(&mut Stagings<'_, '_>) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
-        let mut transaction = self.file.begin_write()?;
-        self.set_durability(&mut transaction)?;
+        let (transaction, sync) = self.begin()?;
         let (result, mut open) = {
             let (known, open) = (&self.containers, BTreeMap::new());
             let mut stagings = Stagings { transaction: &transaction, known, open };
@@ -334,7 +361,8 @@ impl Writer {
             if let Some(flush) = self.containers.get_mut(number).and_then(|c| c.flush.as_mut()) {
                 // Faster than entries arrive, so that the layer is gone before the next one is full.
                 let least = FLUSH_BUDGET_MIN.min(self.freeze_at / 4 + 1);
-                let budget = staging.changes.len() + staging.changes.len() / 4 + least;
+                let load = staging.changes.len() + staging.dead.len();
+                let budget = load + load / 4 + least;
                 let budget = if staging.rows == 0 { IDLE_BUDGET } else { budget };
                 if flush.advance(&transaction, staging, budget)? {
                     flushed.push(*number);
@@ -345,11 +373,14 @@ impl Writer {
         let staged: Vec<Staged> = open.into_values().map(Staging::close).collect();
         if !written {
             drop(staged);
-            self.unsynced = false;
             transaction.abort()?;
+            // Requests that write nothing can keep the writer from ever being idle.
+            if self.sync == Sync::Relaxed && self.unsynced && self.is_sync_due() {
+                self.sync_now();
+            }
             return Ok(result);
         }
-        self.commit(transaction)?;
+        self.commit(transaction, sync)?;
         for staged in staged {
             staged.publish();
         }
@@ -419,14 +450,10 @@ impl Writer {
         let result =
             self.file.begin_write().map_err(StorageError::from).and_then(|mut transaction| {
                 transaction.set_quick_repair(true);
-                self.commit(transaction)
+                self.commit(transaction, true)
             });
-        match result {
-            Ok(()) => {
-                self.unsynced = false;
-                self.last_sync = clock::monotonic();
-            }
-            Err(error) => tracing::error!(%error, "making commits durable failed"),
+        if let Err(error) = result {
+            tracing::error!(%error, "making commits durable failed");
         }
     }
 }
@@ -457,4 +484,4 @@ impl<'txn> Stagings<'txn, '_> {
     }
 }
 
-type Reply = (oneshot::Sender<Result<Outcome, StorageError>>, Result<Outcome, StorageError>);
+type Reply = (oneshot::Sender<Result<Outcome, StorageError>>, Result<Outcome, StorageError>, Place);

@@ -39,9 +39,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..60)
 }
 
-type Model = BTreeMap<(u8, u8), u8>;
+pub(super) type Model = BTreeMap<(u8, u8), u8>;
 
-fn document(pk: u8, id: u8, n: u8) -> Value {
+pub(super) fn document(pk: u8, id: u8, n: u8) -> Value {
     json!({"id": id.to_string(), "pk": pk.to_string(), "n": n % 8, "u": id, "full": n})
 }
 
@@ -114,7 +114,7 @@ async fn step(engine: &Engine, container: &Arc<Container>, model: &mut Model, st
 }
 
 /// Everything that can be read must agree with the model.
-fn check(container: &Arc<Container>, model: &Model) {
+pub(super) fn check(container: &Arc<Container>, model: &Model) {
     for (pk, id) in (0..4).flat_map(|pk| (0..6).map(move |id| (pk, id))) {
         let item = container.read(&key(&u8::to_string(&pk)), &u8::to_string(&id)).unwrap();
         let full = item.map(|item| item.document().unwrap()["full"].as_u64().unwrap());

@@ -1,0 +1,9 @@
+//! The command line: every command of the built binary, on data folders of its own.
+
+mod append;
+mod export;
+mod import;
+mod life;
+mod program;
+mod read;
+mod shared_log;
