@@ -117,7 +117,8 @@ pub(crate) struct PageLimits {
     pub(crate) max_bytes: usize,
     /// The source yields candidates in ORDER BY order already: by value of
     /// [`Prepared::order_by_path`] in its direction, documents without the path included where
-    /// `undefined` sorts (first when ascending), equal values by ordinal in the same direction.
+    /// `undefined` sorts (first when ascending), equal values by ordinal in the same direction. Means
+    /// nothing for an ORDER BY without such a path: its rows are always sorted here.
     pub(crate) source_is_ordered: bool,
 }
 
@@ -226,6 +227,11 @@ impl Prepared {
     /// Ranges that every result lies in, at most one per path.
     pub(crate) fn constraints(&self) -> &[Constraint] {
         &self.constraints
+    }
+
+    /// Whether there is an ORDER BY, of whatever form.
+    pub(crate) fn is_sorted(&self) -> bool {
+        !self.plan.order_by.is_empty()
     }
 
     /// The path and whether it descends, when ORDER BY is a single plain path whose order a source

@@ -38,8 +38,9 @@ pub(super) fn run<E>(
     let filling = Filling::new(plan, limits, returned, from_start);
     let mut run =
         Run { plan, filter: prepared.resume_filter.as_ref(), filling, scanned: 0, matched: 0 };
+    let is_in_order = limits.source_is_ordered && prepared.order_by_path.is_some();
     let is_streamed = plan.order_by.is_empty()
-        || (limits.source_is_ordered && !matches!(progress, Some(Progress::Sorted { .. })));
+        || (is_in_order && !matches!(progress, Some(Progress::Sorted { .. })));
     let next = if plan.is_aggregate() {
         run.combined(source)?
     } else if plan.distinct && plan.order_by.is_empty() {

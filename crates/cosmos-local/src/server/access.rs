@@ -33,6 +33,9 @@ pub(crate) struct Access {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape<'a> {
     pub(crate) constraints: &'a [Constraint],
+    /// Whether the results have an order at all, be it one that no index has.
+    pub(crate) is_sorted: bool,
+    /// The order, if it is that of a single path.
     pub(crate) order_by: Option<(&'a [String], bool)>,
     pub(crate) key_path: &'a [String],
 }
@@ -78,7 +81,7 @@ pub(crate) fn choose(scope: &Scope, shape: Shape<'_>, indexes: &impl Indexes) ->
     }
     indexed(range, shape, indexes).unwrap_or(Access {
         scan: Some(Scan::Range { range, id: None }),
-        is_ordered: shape.order_by.is_none(),
+        is_ordered: !shape.is_sorted,
         is_logical: false,
     })
 }
@@ -100,7 +103,7 @@ fn logical(key: PartitionKey, shape: Shape<'_>) -> Access {
     let descending = by_id.is_some_and(|(_, descending)| descending);
     Access {
         scan: Some(Scan::Logical { key, id_from, id_to, descending }),
-        is_ordered: shape.order_by.is_none() || by_id.is_some(),
+        is_ordered: !shape.is_sorted || by_id.is_some(),
         is_logical: true,
     }
 }
@@ -140,7 +143,7 @@ fn indexed(range: EpkRange, shape: Shape<'_>, indexes: &impl Indexes) -> Option<
             descending: ordered.is_some_and(|(_, descending)| descending),
             range,
         }),
-        is_ordered: shape.order_by.is_none() || ordered.is_some(),
+        is_ordered: !shape.is_sorted || ordered.is_some(),
         is_logical: false,
     })
 }
@@ -191,7 +194,8 @@ mod tests {
         let key_path = vec!["pk".to_owned()];
         let order_path = order_by.map(|(path, descending)| (vec![path.to_owned()], descending));
         let order_by = order_path.as_ref().map(|(path, descending)| (path.as_slice(), *descending));
-        let shape = Shape { constraints, order_by, key_path: &key_path };
+        let is_sorted = order_by.is_some();
+        let shape = Shape { constraints, is_sorted, order_by, key_path: &key_path };
         let access = choose(&Scope::Many(EpkRange::full()), shape, &Paths(indexed));
         let name = match access.scan {
             None => "nothing".to_owned(),
@@ -227,6 +231,16 @@ mod tests {
         assert_eq!(check(&both, Some(("n", true)), &["t"]), ("index t false".to_owned(), false));
         assert_eq!(check(&[], Some(("n", true)), &["n"]), ("index n true".to_owned(), true));
         assert_eq!(check(&[above], None, &[]), ("range".to_owned(), true));
+    }
+
+    #[test]
+    fn an_order_of_several_paths_is_nobodys_order() {
+        let key_path = vec!["pk".to_owned()];
+        for constraints in [&[][..], &[equal("pk", json!("a"))], &[equal("x", json!(1))]] {
+            let shape = Shape { constraints, is_sorted: true, order_by: None, key_path: &key_path };
+            let access = choose(&Scope::Many(EpkRange::full()), shape, &Paths(&["x"]));
+            assert!(!access.is_ordered, "{constraints:?}");
+        }
     }
 
     #[test]

@@ -136,6 +136,7 @@ async fn answer(
     let definition = container.definition();
     let shape = Shape {
         constraints: prepared.constraints(),
+        is_sorted: prepared.is_sorted(),
         order_by: prepared.order_by_path(),
         key_path: &definition.partition_key_path,
     };

@@ -100,6 +100,29 @@ async fn pages_continue_where_they_ended() {
 }
 
 #[tokio::test]
+async fn an_order_of_several_properties_is_kept() {
+    let wire = filled(Wire::lenient().await.with_container().await).await;
+    let by_two = "SELECT * FROM c ORDER BY c.half DESC, c.n";
+    let expected = ["08", "09", "06", "07", "04", "05", "02", "03", "00", "01"];
+    assert_eq!(ids(&wire.query(by_two, &[]).await), expected);
+    let mut seen = Vec::new();
+    let mut continuation = String::new();
+    for _ in 0..5 {
+        let headers = [("x-ms-max-item-count", "2"), ("x-ms-continuation", continuation.as_str())];
+        let headers = if continuation.is_empty() { &headers[..1] } else { &headers[..] };
+        let answer = wire.query(by_two, headers).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        seen.extend(ids(&answer));
+        continuation = answer.header("x-ms-continuation").to_owned();
+    }
+    assert_eq!(seen, expected);
+    let of_one_key = wire.query("SELECT * FROM c ORDER BY c.pk, c.n DESC", &[KEY_A]).await;
+    assert_eq!(ids(&of_one_key), ["05", "00"]);
+    let filtered = "SELECT * FROM c WHERE c.half >= 3 ORDER BY c.pk DESC, c.n";
+    assert_eq!(ids(&wire.query(filtered, &[]).await), ["09", "08", "07", "06"]);
+}
+
+#[tokio::test]
 async fn all_items_are_listed_without_a_query() {
     let wire = filled(Wire::lenient().await.with_container().await).await;
     let first = wire.get(DOCS, &[("x-ms-max-item-count", "6")]).await;

@@ -83,6 +83,18 @@ fn an_ordered_source_is_streamed() {
 }
 
 #[test]
+fn no_source_has_the_order_of_several_items() {
+    let source = numbered(9);
+    let query = prepared("SELECT VALUE c.id FROM c ORDER BY c.g DESC, c.id");
+    let ordered = PageLimits { source_is_ordered: true, ..sized(2) };
+    assert_eq!(all_pages(&query, &source, ordered), all_pages(&query, &source, ALL));
+    assert_ne!(
+        all_pages(&query, &source, ALL),
+        all_pages(&prepared("SELECT VALUE c.id FROM c"), &source, ALL)
+    );
+}
+
+#[test]
 fn sorted_pages_survive_changes_between_them() {
     let mut source = numbered(6);
     let query = prepared("SELECT VALUE c.id FROM c ORDER BY c.id DESC");
