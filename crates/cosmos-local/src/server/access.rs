@@ -34,6 +34,8 @@ pub(crate) struct Access {
 pub(crate) struct Shape<'a> {
     pub(crate) constraints: &'a [Constraint],
     pub(crate) order_by: Option<(&'a [String], bool)>,
+    /// The value that the order may begin with.
+    pub(crate) order_from: Option<&'a Value>,
     pub(crate) key_path: &'a [String],
 }
 
@@ -127,7 +129,8 @@ fn indexed(range: EpkRange, shape: Shape<'_>, indexes: &impl Indexes) -> Option<
             (constraint.path.as_slice(), constraint.lower.clone(), constraint.upper.clone())
         }
         (None, Some((path, _))) if is_stored(path) && indexes.can_order(path) => {
-            (path, Bound::Unbounded, Bound::Unbounded)
+            let from = shape.order_from.cloned().map_or(Bound::Unbounded, Bound::Included);
+            (path, from, Bound::Unbounded)
         }
         _ => return None,
     };
@@ -191,7 +194,7 @@ mod tests {
         let key_path = vec!["pk".to_owned()];
         let order_path = order_by.map(|(path, descending)| (vec![path.to_owned()], descending));
         let order_by = order_path.as_ref().map(|(path, descending)| (path.as_slice(), *descending));
-        let shape = Shape { constraints, order_by, key_path: &key_path };
+        let shape = Shape { constraints, order_by, order_from: None, key_path: &key_path };
         let access = choose(&Scope::Many(EpkRange::full()), shape, &Paths(indexed));
         let name = match access.scan {
             None => "nothing".to_owned(),

@@ -137,6 +137,7 @@ async fn answer(
     let shape = Shape {
         constraints: prepared.constraints(),
         order_by: prepared.order_by_path(),
+        order_from: prepared.order_from(),
         key_path: &definition.partition_key_path,
     };
     if state.strict {

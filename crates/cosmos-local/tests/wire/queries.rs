@@ -182,3 +182,22 @@ async fn the_index_that_served_a_query_is_named() {
     let shown: Value = serde_json::from_slice(&shown).unwrap();
     assert_eq!(shown["UtilizedSingleIndexes"][0]["IndexSpec"], "/n/?");
 }
+
+/// What a sorted query gives from a boundary on, as clients ask for it that merge partitions.
+async fn resumed(wire: &Wire, text: &str, filter: Value) -> Answer {
+    let body = json!({"query": text, "resumeFilter": filter});
+    wire.send(Method::POST, DOCS, &[("x-ms-documentdb-isquery", "True")], &body).await
+}
+
+#[tokio::test]
+async fn arrays_and_objects_are_behind_the_boundary_of_a_sorted_query() {
+    let wire = Wire::lenient().await.with_container().await;
+    for (id, x) in [("0", json!(1)), ("1", json!(2)), ("2", json!([1])), ("3", json!({"y": 1}))] {
+        wire.create(json!({"id": id, "pk": "a", "x": x})).await;
+    }
+    let filter = json!({"value": [1], "exclude": true});
+    let answer = resumed(&wire, "SELECT * FROM c ORDER BY c.x", filter.clone()).await;
+    assert_eq!(json!(ids(&answer)), json!(["1", "2", "3"]));
+    let text = "SELECT * FROM c WHERE c.x < 9 ORDER BY c.x";
+    assert_eq!(json!(ids(&resumed(&wire, text, filter).await)), json!(["1"]));
+}
