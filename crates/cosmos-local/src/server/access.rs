@@ -45,6 +45,8 @@ pub(crate) trait Indexes {
     fn can_index(&self, path: &[String]) -> bool;
     /// Whether an index has an entry of every item for this path.
     fn can_order(&self, path: &[String]) -> bool;
+    /// Whether the index on this path has equal values in the order of creation.
+    fn sorts_ties(&self, path: &[String]) -> bool;
 }
 
 /// The partition key that the filter demands, if it demands one.
@@ -118,7 +120,9 @@ fn text_bound(bound: &Bound<Value>) -> Bound<String> {
 
 /// The index with the narrowest constraint, or else the one that gives the order asked for.
 fn indexed(range: EpkRange, shape: Shape<'_>, indexes: &impl Indexes) -> Option<Access> {
-    let order = |path: &[String]| shape.order_by.filter(|(wanted, _)| *wanted == path);
+    let order = |path: &[String]| {
+        shape.order_by.filter(|(wanted, _)| *wanted == path && indexes.sorts_ties(path))
+    };
     let best = shape
         .constraints
         .iter()
@@ -174,6 +178,9 @@ mod tests {
             self.0.contains(&path.join("/").as_str())
         }
         fn can_order(&self, path: &[String]) -> bool {
+            self.can_index(path)
+        }
+        fn sorts_ties(&self, path: &[String]) -> bool {
             self.can_index(path)
         }
     }

@@ -123,6 +123,9 @@ impl Indexes for Container {
     fn can_order(&self, path: &[String]) -> bool {
         Self::can_order(self, path)
     }
+    fn sorts_ties(&self, path: &[String]) -> bool {
+        Self::sorts_ties(self, path)
+    }
 }
 
 /// Runs a query in the scope of the request.

@@ -190,6 +190,22 @@ async fn resumed(wire: &Wire, text: &str, filter: Value) -> Answer {
 }
 
 #[tokio::test]
+async fn equal_values_of_a_unique_key_come_in_the_order_of_creation() {
+    let unique = json!({"uniqueKeyPolicy": {"uniqueKeys": [{"paths": ["/u"]}]}});
+    let wire = Wire::lenient().await.with_definition(unique).await;
+    let mut rids = Vec::new();
+    for n in 0..8 {
+        let made = wire.create(json!({"id": n.to_string(), "pk": format!("k{n}"), "u": 1})).await;
+        rids.push(made.body["_rid"].clone());
+    }
+    let text = "SELECT * FROM c WHERE c.u > 0 ORDER BY c.u";
+    let all = ids(&wire.query(text, &[]).await);
+    assert_eq!(json!(all), json!(["0", "1", "2", "3", "4", "5", "6", "7"]));
+    let filter = json!({"value": [1], "rid": rids[4], "exclude": true});
+    assert_eq!(json!(ids(&resumed(&wire, text, filter).await)), json!(["5", "6", "7"]));
+}
+
+#[tokio::test]
 async fn arrays_and_objects_are_behind_the_boundary_of_a_sorted_query() {
     let wire = Wire::lenient().await.with_container().await;
     for (id, x) in [("0", json!(1)), ("1", json!(2)), ("2", json!([1])), ("3", json!({"y": 1}))] {
