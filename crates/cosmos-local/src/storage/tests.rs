@@ -6,6 +6,7 @@ mod expiry;
 mod folders;
 mod memory;
 mod model;
+mod plain;
 mod power;
 mod restarts;
 mod walks;

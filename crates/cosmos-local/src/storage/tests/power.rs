@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::super::*;
 use super::disk::{Disk, Luck};
-use super::model::{self, Model, document};
+use super::plain::{self, Model, document};
 use super::{create, definition, key};
 
 /// Logical partitions.
@@ -187,7 +187,7 @@ impl World {
                 self.model.extend(found);
             }
         }
-        model::check(container, &self.model);
+        plain::check(container, &self.model);
         let partitions = container.partitions();
         let lsn = partitions.partitions.iter().map(|one| container.lsn(one.id)).max().unwrap();
         assert!(lsn >= self.lsn, "LSNs never go down: {lsn} after {}", self.lsn);
