@@ -2,6 +2,7 @@
 
 mod changes;
 mod expiry;
+mod failures;
 mod folders;
 mod memory;
 mod model;
