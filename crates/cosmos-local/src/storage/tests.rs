@@ -3,6 +3,7 @@
 mod changes;
 mod disk;
 mod expiry;
+mod failures;
 mod folders;
 mod memory;
 mod model;

@@ -247,7 +247,7 @@ impl Model {
         let by_key = walk(container, &Scan::Range { range, id: None });
         assert_eq!(sorted(by_key), expected, "walk by key");
         for path in ["n", "u"] {
-            self.check_index(container, path, &expected);
+            check_index(container, path, &expected);
         }
         let mut fed = Vec::new();
         for partition in &container.partitions().partitions {
@@ -272,31 +272,31 @@ impl Model {
             }
         }
     }
-
-    fn check_index(&self, container: &Arc<Container>, path: &str, expected: &[Found]) {
-        let value = |content: Content| if path == "n" { content.n % 8 } else { unique(content) };
-        let scan = |lower: Bound<Value>, upper: Bound<Value>, descending| Scan::Index {
-            path: vec![path.to_owned()],
-            lower,
-            upper,
-            descending,
-            range: EpkRange::full(),
-        };
-        let equal = || Bound::Included(json!(3));
-        let found = walk(container, &scan(equal(), equal(), false));
-        let matching = expected.iter().filter(|(_, content)| value(*content) == 3);
-        let matching: Vec<_> = matching.copied().collect();
-        assert_eq!(sorted(found), matching, "equality by index {path}");
-        let forwards = walk(container, &scan(Bound::Unbounded, Bound::Unbounded, false));
-        assert!(forwards.is_sorted_by_key(|(_, content)| value(*content)), "order of {path}");
-        let mut backwards = walk(container, &scan(Bound::Unbounded, Bound::Unbounded, true));
-        backwards.reverse();
-        assert_eq!(forwards, backwards, "both directions of {path}");
-        assert_eq!(sorted(forwards), expected, "walk by index {path}");
-    }
 }
 
 type Found = ((u8, u8), Content);
+
+fn check_index(container: &Arc<Container>, path: &str, expected: &[Found]) {
+    let value = |content: Content| if path == "n" { content.n % 8 } else { unique(content) };
+    let scan = |lower: Bound<Value>, upper: Bound<Value>, descending| Scan::Index {
+        path: vec![path.to_owned()],
+        lower,
+        upper,
+        descending,
+        range: EpkRange::full(),
+    };
+    let equal = || Bound::Included(json!(3));
+    let found = walk(container, &scan(equal(), equal(), false));
+    let matching = expected.iter().filter(|(_, content)| value(*content) == 3);
+    let matching: Vec<_> = matching.copied().collect();
+    assert_eq!(sorted(found), matching, "equality by index {path}");
+    let forwards = walk(container, &scan(Bound::Unbounded, Bound::Unbounded, false));
+    assert!(forwards.is_sorted_by_key(|(_, content)| value(*content)), "order of {path}");
+    let mut backwards = walk(container, &scan(Bound::Unbounded, Bound::Unbounded, true));
+    backwards.reverse();
+    assert_eq!(forwards, backwards, "both directions of {path}");
+    assert_eq!(sorted(forwards), expected, "walk by index {path}");
+}
 
 fn content_of(item: &Item) -> Found {
     let document = item.document().unwrap();
