@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Arguments, Function, function, text, value};
+use crate::json::normalise_numbers;
 
 /// This family.
 pub(super) const TABLE: &[Function] = &[
@@ -17,6 +18,12 @@ pub(super) const TABLE: &[Function] = &[
 fn to_text(arguments: Arguments<'_, '_>) -> Option<Value> {
     let text = match value(arguments, 0)? {
         Value::String(text) => text.clone(),
+        // A whole number has no fraction, however it was written. Integers stay exact.
+        Value::Number(number) if number.is_f64() => {
+            let mut number = Value::Number(number.clone());
+            normalise_numbers(&mut number);
+            number.to_string()
+        }
         other => other.to_string(),
     };
     Some(Value::String(text))

@@ -82,6 +82,8 @@ fn conversions() {
     check(&[
         ("ToString(1)", some("1")),
         ("ToString(1.5)", some("1.5")),
+        ("ToString(2.0)", some("2")),
+        ("ToString(9007199254740993)", some("9007199254740993")),
         ("ToString(true)", some("true")),
         ("ToString(null)", some("null")),
         ("ToString('x')", some("x")),
