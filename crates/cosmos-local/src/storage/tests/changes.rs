@@ -67,3 +67,19 @@ async fn an_item_of_a_container_made_anew_has_another_entity_tag() {
     }
     assert_ne!(etags[0], etags[1]);
 }
+
+#[tokio::test]
+async fn an_engine_may_be_dropped_while_a_change_of_the_catalog_waits() {
+    let engine = Engine::open(&EngineOptions::new(None)).unwrap();
+    let writer = engine.shared.host.writer.clone();
+    let (release, held) = hold(&engine);
+    tokio::task::yield_now().await;
+    let abandoned = engine.create_database("d", None);
+    let wait = std::time::Duration::from_millis(1);
+    assert!(tokio::time::timeout(wait, abandoned).await.is_err());
+    // What waits is now the last to know the engine, and drops it on the writer's thread.
+    drop((engine, release));
+    held.await.unwrap();
+    while writer.exclusive(|_| Ok(())).await.is_ok() {}
+    assert_eq!(writer.failure().reason(), None);
+}
