@@ -86,6 +86,8 @@ impl Drop for Shared {
     fn drop(&mut self) {
         self.host.writer.stop();
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // Work that waited for the writer may be the last to know the engine: then this is its thread.
+        let thread = thread.filter(|thread| thread.thread().id() != std::thread::current().id());
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the writer panicked");
         }

@@ -265,7 +265,7 @@ impl Item {
 
     /// The entity tag, in its quotes: it names the row, so every write has another.
     pub(crate) fn etag(&self) -> String {
-        etag(self.pointer)
+        etag(self.numbers, self.pointer)
     }
 
     /// The item's id.
@@ -366,9 +366,12 @@ fn damaged_body(error: &serde_json::Error) -> StorageError {
     StorageError::Corrupt(format!("an item is not JSON ({:?})", error.classify()))
 }
 
-/// The entity tag of the row at `pointer`, in its quotes.
-pub(crate) fn etag(pointer: Pointer) -> String {
-    format!("\"{:08x}-{:04x}-0000-0000-{:012x}\"", pointer.log, pointer.place, pointer.lsn)
+/// The entity tag of the row at `pointer`, in its quotes. It names the container too: one that is made
+/// anew begins with the same rows.
+fn etag(numbers: Numbers, pointer: Pointer) -> String {
+    let (high, low) = (numbers.container >> 16, numbers.container & 0xFFFF);
+    let Pointer { log, lsn, place } = pointer;
+    format!("\"{log:08x}-{place:04x}-{high:04x}-{low:04x}-{lsn:012x}\"")
 }
 
 /// Time to live is off unless the container has a default; the item's own value wins over it.
