@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use hyper::service::service_fn;
@@ -75,7 +75,7 @@ async fn answer(
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/query+json"));
     let path = request.uri().path().trim_matches('/').to_owned();
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
     let answer = match path.rsplit('/').next() {
         Some("docs") if query => {
             json!({"_rid": CONTAINER_RID, "Documents": [], "_count": 0}).to_string()

@@ -34,9 +34,9 @@ pub(crate) async fn import_and_start(scale: &Scale) {
     let data = folder.path().join("data");
     let log = log_file(folder.path(), scale.quick);
     let null_server = NullServer::start().await;
-    let reference = import(&log, &["--endpoint", null_server.endpoint()]);
+    let reference = import(&log, &["--endpoint", null_server.endpoint()]).await;
     null_server.stop().await;
-    let ours = import(&log, &["--data-dir", data.to_str().unwrap()]);
+    let ours = import(&log, &["--data-dir", data.to_str().unwrap()]).await;
     println!(
         "import of {} into {} streams took {:.2} s",
         log.display(),
@@ -122,14 +122,14 @@ impl Import {
     }
 }
 
-fn import(log: &Path, target: &[&str]) -> Import {
+async fn import(log: &Path, target: &[&str]) -> Import {
     let mut command = cosmos_es();
     command.arg("import").arg(log).args(target).args(["--output", "json"]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut peak_mb = 0.0_f64;
     while child.try_wait().unwrap().is_none() {
         peak_mb = peak_memory_mb(child.id()).unwrap_or(0.0).max(peak_mb);
-        std::thread::sleep(MEMORY_INTERVAL);
+        tokio::time::sleep(MEMORY_INTERVAL).await;
     }
     let mut text = String::new();
     child.stdout.take().unwrap().read_to_string(&mut text).unwrap();

@@ -261,6 +261,7 @@ impl Desks {
 
     /// Takes lines.
     async fn take(&mut self, portion: Vec<Parsed>, workshop: &Workshop) -> GoOn {
+        workshop.tally.add_lines(portion.len());
         for parsed in portion {
             match parsed {
                 Parsed::Line(stream, line) => {

@@ -76,6 +76,11 @@ impl Control {
         Self { state, stop }
     }
 
+    /// Why the endpoint takes no more writes, if that is so; only a restart mends it.
+    pub fn failure(&self) -> Option<String> {
+        self.state.engine.failure()
+    }
+
     /// Requests since the start or the last reset.
     pub fn counts(&self) -> Counts {
         self.state.counters.counts()

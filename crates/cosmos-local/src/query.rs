@@ -157,6 +157,7 @@ pub(crate) struct Prepared {
     plan: Plan,
     constraints: Vec<Constraint>,
     order_by_path: Option<(Vec<String>, bool)>,
+    order_from: Option<Value>,
     resume_filter: Option<ResumeFilter>,
     /// Identifies the text, the parameters and the resume filter in continuation tokens.
     digest: ValueDigest,
@@ -185,7 +186,14 @@ impl Prepared {
             }
             _ => None,
         };
-        Ok(Prepared { plan, constraints, order_by_path, resume_filter: None, digest })
+        Ok(Prepared {
+            plan,
+            constraints,
+            order_by_path,
+            order_from: None,
+            resume_filter: None,
+            digest,
+        })
     }
 
     /// Adds the `resumeFilter` field of the query body: rows before its boundary are left out.
@@ -198,7 +206,8 @@ impl Prepared {
         if let (Some((path, descending)), [Some(boundary)]) =
             (&self.order_by_path, parsed.values.as_slice())
         {
-            analysis::add_boundary(&mut self.constraints, path, *descending, boundary);
+            self.order_from =
+                analysis::add_boundary(&mut self.constraints, path, *descending, boundary);
         }
         let mut bytes = self.digest.to_vec();
         value::write_canonical(filter, &mut bytes);
@@ -238,6 +247,12 @@ impl Prepared {
     /// could already have.
     pub(crate) fn order_by_path(&self) -> Option<(&[String], bool)> {
         self.order_by_path.as_ref().map(|(path, descending)| (path.as_slice(), *descending))
+    }
+
+    /// Where, at the latest, a source in the order of [`Self::order_by_path`] may begin. Unlike
+    /// constraints it also admits arrays and objects.
+    pub(crate) fn order_from(&self) -> Option<&Value> {
+        self.order_from.as_ref()
     }
 
     /// Reads a continuation token; without one the query starts.

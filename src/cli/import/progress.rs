@@ -39,10 +39,11 @@ impl Progress {
     pub(super) fn show(&self, tally: &Tally, elapsed: Duration) {
         let Some(bar) = &self.bar else { return };
         let (events, streams) = (tally.events(), tally.streams());
-        bar.set_position(self.position.bytes());
+        let done = done(self.position.bytes(), events, tally.lines());
+        bar.set_position(done);
         bar.set_prefix(format!("{}  {}", counted(events, "event"), counted(streams, "stream")));
         let speed = format!("{} events/s", grouped(per_second(events, elapsed)));
-        bar.set_message(match self.time_left(elapsed) {
+        bar.set_message(match self.time_left(done, elapsed) {
             Some(left) => format!("{speed}  {} s left", grouped(left.as_secs())),
             None => speed,
         });
@@ -55,17 +56,38 @@ impl Progress {
         }
     }
 
-    fn time_left(&self, elapsed: Duration) -> Option<Duration> {
-        let (total, read) = (self.position.total?, self.position.bytes());
-        let left = total.checked_sub(read)?;
-        elapsed
-            .checked_mul(u32::try_from(left.checked_mul(1000)?.checked_div(read)?).ok()?)?
-            .checked_div(1000)
+    fn time_left(&self, done: u64, elapsed: Duration) -> Option<Duration> {
+        let left = self.position.total?.checked_sub(done)?;
+        let milliseconds = u64::try_from(elapsed.as_millis()).ok()?;
+        Some(Duration::from_millis(milliseconds.checked_mul(left)?.checked_div(done)?))
     }
 }
 
-/// Events in a second, rounded down; all of them in the first one.
+/// How much of the file is done, in bytes: of the lines that were read, some are not stored yet.
+fn done(read_bytes: u64, events: u64, lines: u64) -> u64 {
+    read_bytes.saturating_mul(events).checked_div(lines).unwrap_or(0)
+}
+
+/// Events in a second, rounded down.
 fn per_second(events: u64, elapsed: Duration) -> u64 {
     let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
     events.saturating_mul(1000).checked_div(milliseconds).unwrap_or(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_that_is_left_follows_from_what_is_done() {
+        let mut position = Position::default();
+        position.total = Some(1000);
+        let progress = Progress { bar: None, position };
+        let elapsed = Duration::from_secs(3);
+        assert_eq!(progress.time_left(250, elapsed), Some(Duration::from_secs(9)));
+        assert_eq!(progress.time_left(0, elapsed), None);
+        assert_eq!(done(500, 10, 20), 250);
+        assert_eq!(done(500, 0, 0), 0);
+        assert_eq!(per_second(100, Duration::from_millis(500)), 200);
+    }
 }

@@ -16,8 +16,10 @@ use crate::cli::CliError;
 
 /// The file name that means standard input.
 const STANDARD_INPUT: &str = "-";
-/// Read from the disk at a time.
-const READ_BYTES: usize = 128 * 1024;
+/// Read from the disk at a time; no more, so that the position says where the lines come from.
+const READ_BYTES: usize = 16 * 1024;
+/// Decompressed at a time.
+const TEXT_BYTES: usize = 128 * 1024;
 /// How a gzip file begins.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -67,7 +69,7 @@ impl Source {
         let mut buffered = BufReader::with_capacity(READ_BYTES, self.raw);
         if buffered.fill_buf()?.starts_with(&GZIP_MAGIC) {
             let decoder = MultiGzDecoder::new(buffered);
-            return Ok(Box::new(BufReader::with_capacity(READ_BYTES, decoder)));
+            return Ok(Box::new(BufReader::with_capacity(TEXT_BYTES, decoder)));
         }
         Ok(Box::new(buffered))
     }

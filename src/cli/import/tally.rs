@@ -42,6 +42,7 @@ pub(super) struct Problem {
 /// Counts that all parts of an import add to.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
+    lines: AtomicU64,
     appended: AtomicU64,
     repeated: AtomicU64,
     failed: AtomicU64,
@@ -57,6 +58,10 @@ struct Inner {
 }
 
 impl Tally {
+    pub(super) fn add_lines(&self, lines: usize) {
+        add(&self.lines, lines);
+    }
+
     pub(super) fn add_appended(&self, events: usize) {
         add(&self.appended, events);
     }
@@ -96,6 +101,11 @@ impl Tally {
 
     pub(super) fn streams(&self) -> u64 {
         self.streams.load(Ordering::Relaxed)
+    }
+
+    /// The lines that have been read.
+    pub(super) fn lines(&self) -> u64 {
+        self.lines.load(Ordering::Relaxed)
     }
 
     /// The lines that are done with.

@@ -7,6 +7,7 @@ use cosmos_event_store::{
 };
 use cosmos_local::LocalCosmos;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::{
     Luck,
@@ -19,6 +20,8 @@ const KILLS: u64 = 3;
 const DATABASE: &str = "event-store";
 /// Between two looks whether the import has got so far.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
+/// Far above what an import takes, also on a busy machine.
+const TIME_MAX: Duration = Duration::from_mins(2);
 
 /// The store that the import in this folder fills.
 async fn store_of(folder: &Path) -> EventStore {
@@ -67,8 +70,8 @@ async fn a_killed_import_goes_on_where_it_was() {
         let mut program = Program::start(&data, &import);
         let enough = stored + 1 + luck.below(total / 8);
         stored = tokio::select! {
-            stored = wait_for(&data, enough) => stored,
-            status = program.end() => panic!("the import was too quick: {status}"),
+            stored = timeout(TIME_MAX, wait_for(&data, enough)) => stored.unwrap(),
+            status = program.end() => panic!("the import has ended before {enough}: {status}"),
         };
         program.kill();
     }

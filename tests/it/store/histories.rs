@@ -201,9 +201,9 @@ impl History<'_, '_> {
         result
     }
 
-    fn take(&mut self, step: Step) {
+    fn take(&mut self, step: &Step) {
         let commits = self.model.commits.len();
-        match step {
+        match *step {
             Step::Append { count, expect, trouble } => {
                 self.new_events(count, expect, trouble);
             }
@@ -277,7 +277,7 @@ fn a_stream_is_one_application_of_each_acknowledged_append() {
         let stream = format!("history-{}", histories.get());
         let service = &mut *service.borrow_mut();
         let mut history = History { service, runtime: &runtime, stream, model: Model::default() };
-        for step in steps {
+        for step in &steps {
             history.take(step);
         }
         history.check();

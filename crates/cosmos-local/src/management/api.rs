@@ -89,7 +89,10 @@ pub(super) async fn answer(
 ) -> Answer {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let outcome = match (method, segments.as_slice()) {
-        ("GET", ["health"]) => Ok(Answer::ok(health)),
+        ("GET", ["health"]) => Ok(match control.failure() {
+            None => Answer::ok(health),
+            Some(reason) => Answer::with(503, json!({ "status": "failed", "error": reason })),
+        }),
         ("GET", ["counters"]) => Ok(Answer::ok(control.counts())),
         ("DELETE", ["counters"]) => Ok(Answer::ok(control.reset_counts())),
         (_, ["faults", ..]) => faults(control, method, &segments, body),

@@ -165,18 +165,27 @@ fn hull(list: &[Expression]) -> Option<Range> {
     Some((loosened(first, true), loosened(last, false)))
 }
 
-/// Adds what the boundary of a resumed sorted query implies for the path it is sorted by.
+/// What the boundary of a resumed sorted query implies for the path it is sorted by: narrows the range
+/// that the filter gives, else is the value that the order may begin with. Not a range of its own,
+/// because arrays and objects behind the boundary are results too, and only some indexes have them.
 pub(super) fn add_boundary(
     found: &mut Vec<Constraint>,
     path: &[String],
     descending: bool,
     boundary: &Value,
-) {
+) -> Option<Value> {
     // Descending, `undefined` comes last and is still to be returned, yet no range includes it.
-    if !descending {
-        let range = by_comparison(Comparison::GreaterOrEqual, boundary);
-        add(found, path.to_vec(), range);
+    if descending {
+        return None;
     }
+    let range = by_comparison(Comparison::GreaterOrEqual, boundary)?;
+    // An id is always a string.
+    let is_scalar = matches!(path, [name] if name == "id");
+    if is_scalar || found.iter().any(|constraint| constraint.path == path) {
+        add(found, path.to_vec(), Some(range));
+        return None;
+    }
+    bound_value(&range.0).cloned()
 }
 
 /// Adds a range, narrowing the one that the path may have already.

@@ -37,6 +37,8 @@ pub(crate) struct Shape<'a> {
     pub(crate) is_sorted: bool,
     /// The order, if it is that of a single path.
     pub(crate) order_by: Option<(&'a [String], bool)>,
+    /// The value that the order may begin with.
+    pub(crate) order_from: Option<&'a Value>,
     pub(crate) key_path: &'a [String],
 }
 
@@ -46,6 +48,8 @@ pub(crate) trait Indexes {
     fn can_index(&self, path: &[String]) -> bool;
     /// Whether an index has an entry of every item for this path.
     fn can_order(&self, path: &[String]) -> bool;
+    /// Whether the index on this path has equal values in the order of creation.
+    fn sorts_ties(&self, path: &[String]) -> bool;
 }
 
 /// The partition key that the filter demands, if it demands one.
@@ -119,7 +123,9 @@ fn text_bound(bound: &Bound<Value>) -> Bound<String> {
 
 /// The index with the narrowest constraint, or else the one that gives the order asked for.
 fn indexed(range: EpkRange, shape: Shape<'_>, indexes: &impl Indexes) -> Option<Access> {
-    let order = |path: &[String]| shape.order_by.filter(|(wanted, _)| *wanted == path);
+    let order = |path: &[String]| {
+        shape.order_by.filter(|(wanted, _)| *wanted == path && indexes.sorts_ties(path))
+    };
     let best = shape
         .constraints
         .iter()
@@ -130,7 +136,8 @@ fn indexed(range: EpkRange, shape: Shape<'_>, indexes: &impl Indexes) -> Option<
             (constraint.path.as_slice(), constraint.lower.clone(), constraint.upper.clone())
         }
         (None, Some((path, _))) if is_stored(path) && indexes.can_order(path) => {
-            (path, Bound::Unbounded, Bound::Unbounded)
+            let from = shape.order_from.cloned().map_or(Bound::Unbounded, Bound::Included);
+            (path, from, Bound::Unbounded)
         }
         _ => return None,
     };
@@ -176,6 +183,9 @@ mod tests {
         fn can_order(&self, path: &[String]) -> bool {
             self.can_index(path)
         }
+        fn sorts_ties(&self, path: &[String]) -> bool {
+            self.can_index(path)
+        }
     }
 
     fn constraint(path: &str, lower: Bound<Value>, upper: Bound<Value>) -> Constraint {
@@ -194,8 +204,13 @@ mod tests {
         let key_path = vec!["pk".to_owned()];
         let order_path = order_by.map(|(path, descending)| (vec![path.to_owned()], descending));
         let order_by = order_path.as_ref().map(|(path, descending)| (path.as_slice(), *descending));
-        let is_sorted = order_by.is_some();
-        let shape = Shape { constraints, is_sorted, order_by, key_path: &key_path };
+        let shape = Shape {
+            constraints,
+            is_sorted: order_by.is_some(),
+            order_by,
+            order_from: None,
+            key_path: &key_path,
+        };
         let access = choose(&Scope::Many(EpkRange::full()), shape, &Paths(indexed));
         let name = match access.scan {
             None => "nothing".to_owned(),
@@ -237,7 +252,13 @@ mod tests {
     fn an_order_of_several_paths_is_nobodys_order() {
         let key_path = vec!["pk".to_owned()];
         for constraints in [&[][..], &[equal("pk", json!("a"))], &[equal("x", json!(1))]] {
-            let shape = Shape { constraints, is_sorted: true, order_by: None, key_path: &key_path };
+            let shape = Shape {
+                constraints,
+                is_sorted: true,
+                order_by: None,
+                order_from: None,
+                key_path: &key_path,
+            };
             let access = choose(&Scope::Many(EpkRange::full()), shape, &Paths(&["x"]));
             assert!(!access.is_ordered, "{constraints:?}");
         }

@@ -123,6 +123,9 @@ impl Indexes for Container {
     fn can_order(&self, path: &[String]) -> bool {
         Self::can_order(self, path)
     }
+    fn sorts_ties(&self, path: &[String]) -> bool {
+        Self::sorts_ties(self, path)
+    }
 }
 
 /// Runs a query in the scope of the request.
@@ -138,6 +141,7 @@ async fn answer(
         constraints: prepared.constraints(),
         is_sorted: prepared.is_sorted(),
         order_by: prepared.order_by_path(),
+        order_from: prepared.order_from(),
         key_path: &definition.partition_key_path,
     };
     if state.strict {

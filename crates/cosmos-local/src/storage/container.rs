@@ -148,6 +148,12 @@ impl Container {
         definition.indexing.orders(path) && definition.unique_index(path).is_none()
     }
 
+    /// Whether the index on `path` has equal values in the order of creation, as `ORDER BY` does. That
+    /// of a unique key has them by partition key.
+    pub(crate) fn sorts_ties(&self, path: &[String]) -> bool {
+        self.definition().unique_index(path).is_none()
+    }
+
     /// Checks a document and derives its key and index terms.
     ///
     /// # Errors

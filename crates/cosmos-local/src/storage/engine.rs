@@ -132,7 +132,13 @@ impl Engine {
                 (host, loaded, sync)
             }
         };
-        let mut writer = Writer::new(Arc::clone(&host.file), clock, sync, options.freeze_at);
+        let mut writer = Writer::new(
+            Arc::clone(&host.file),
+            clock,
+            sync,
+            options.freeze_at,
+            handle.failure().clone(),
+        );
         for (container, progress) in loaded.progress {
             writer.adopt(container, progress.indexed);
         }
@@ -157,7 +163,7 @@ impl Engine {
         let thread = self.shared.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         // The writer answers as its last act, so the join does not wait.
         match thread.map(JoinHandle::join) {
-            Some(Err(_)) => Err(StorageError::Unavailable("the writer panicked".to_owned())),
+            Some(Err(_)) => Err(self.shared.host.writer.failure().closed()),
             _ => result,
         }
     }
@@ -165,6 +171,11 @@ impl Engine {
     /// The clock of the endpoint.
     pub(crate) fn clock(&self) -> &Clock {
         &self.shared.host.clock
+    }
+
+    /// Why the engine takes no more writes, after a failure that only a restart mends.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.shared.host.writer.failure().reason().map(str::to_owned)
     }
 
     /// All databases, by id.

@@ -20,7 +20,7 @@ use super::memory::KeyRange;
 use crate::key::{EpkRange, PartitionKey};
 
 /// Index entries of the first chunk of a walk; each later one is twice as long, up to the maximum.
-const CHUNK_FIRST: usize = 32;
+const CHUNK_FIRST: usize = if cfg!(test) { 2 } else { 32 };
 const CHUNK_MAX: usize = 1024;
 /// Bytes of items at which a chunk ends early.
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;

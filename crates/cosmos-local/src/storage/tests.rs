@@ -3,9 +3,11 @@
 mod changes;
 mod disk;
 mod expiry;
+mod failures;
 mod folders;
 mod memory;
 mod model;
+mod plain;
 mod power;
 mod restarts;
 mod walks;

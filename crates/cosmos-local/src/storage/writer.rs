@@ -1,7 +1,9 @@
 //! The one thread that writes: it takes all requests that are waiting and gives them one durable commit.
 
+mod failure;
+mod stagings;
+
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -16,6 +18,10 @@ use super::flush::Flush;
 use super::operation::{Operation, Outcome};
 use crate::clock::{self, Clock};
 use crate::key::PartitionKey;
+use failure::Watch;
+
+pub(super) use failure::Failure;
+pub(super) use stagings::Stagings;
 
 /// Most requests that share a commit: bounds how long the first of them waits for the others.
 const GROUP_MAX: usize = 256;
@@ -59,16 +65,13 @@ enum Command {
 pub(super) struct WriterHandle {
     sender: Sender<Command>,
     places: Arc<Semaphore>,
+    failure: Failure,
 }
 
 impl std::fmt::Debug for Command {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Command")
     }
-}
-
-fn closed<T>(_: T) -> StorageError {
-    StorageError::Unavailable("the engine is closed".to_owned())
 }
 
 impl WriterHandle {
@@ -78,12 +81,14 @@ impl WriterHandle {
     ) -> Result<Outcome, StorageError> {
         let place = self.place().await?;
         let (reply, answer) = oneshot::channel();
-        self.sender.send(Command::Write(request(reply), place)).map_err(closed)?;
-        answer.await.map_err(closed)?
+        self.sender
+            .send(Command::Write(request(reply), place))
+            .map_err(|_| self.failure.closed())?;
+        answer.await.map_err(|_| self.failure.closed())?
     }
 
     async fn place(&self) -> Result<Place, StorageError> {
-        Arc::clone(&self.places).acquire_owned().await.map_err(closed)
+        Arc::clone(&self.places).acquire_owned().await.map_err(|_| self.failure.closed())
     }
 
     /// Runs `work` on the writer's thread, between two commits.
@@ -99,8 +104,15 @@ impl WriterHandle {
             // A caller that has gone away has no use for the answer.
             let _gone = reply.send(result).is_err();
         });
-        self.sender.send(Command::Exclusive(Exclusive { work })).map_err(closed)?;
-        answer.await.map_err(closed)?
+        self.sender
+            .send(Command::Exclusive(Exclusive { work }))
+            .map_err(|_| self.failure.closed())?;
+        answer.await.map_err(|_| self.failure.closed())?
+    }
+
+    /// Why no more writes are taken, if that is so.
+    pub(super) fn failure(&self) -> &Failure {
+        &self.failure
     }
 
     /// Ends the writer after the requests that it has, without bringing the file into its best state.
@@ -117,8 +129,8 @@ impl WriterHandle {
 
     pub(super) async fn close(&self) -> Result<(), StorageError> {
         let (reply, answer) = oneshot::channel();
-        self.sender.send(Command::Close(reply)).map_err(closed)?;
-        answer.await.map_err(closed)?
+        self.sender.send(Command::Close(reply)).map_err(|_| self.failure.closed())?;
+        answer.await.map_err(|_| self.failure.closed())?
     }
 }
 
@@ -144,8 +156,7 @@ pub(super) struct Writer {
     unsynced: bool,
     /// Containers with entries in memory or on their way into the file.
     containers: BTreeMap<u32, Indexing>,
-    /// Why no more writes are taken.
-    broken: Option<String>,
+    failure: Failure,
     last_now: u32,
 }
 
@@ -161,7 +172,7 @@ pub(super) struct Indexing {
 pub(super) fn pair() -> (WriterHandle, WriterQueue) {
     let (sender, receiver) = channel();
     let places = Arc::new(Semaphore::new(WAITING_MAX));
-    (WriterHandle { sender, places }, WriterQueue { receiver })
+    (WriterHandle { sender, places, failure: Failure::default() }, WriterQueue { receiver })
 }
 
 /// The writer's end of the channel.
@@ -173,6 +184,7 @@ pub(super) struct WriterQueue {
 impl WriterQueue {
     /// Serves requests until it is closed.
     pub(super) fn serve(self, mut writer: Writer) {
+        let _watch = Watch(writer.failure.clone());
         let mut carried = None;
         let mut more = false;
         loop {
@@ -225,6 +237,7 @@ impl Writer {
         clock: Clock,
         sync: Sync,
         freeze_at: usize,
+        failure: Failure,
     ) -> Self {
         Self {
             file,
@@ -234,7 +247,7 @@ impl Writer {
             last_sync: clock::monotonic(),
             unsynced: false,
             containers: BTreeMap::new(),
-            broken: None,
+            failure,
             last_now: 0,
         }
     }
@@ -264,9 +277,9 @@ impl Writer {
     }
 
     fn usable(&self) -> Result<(), StorageError> {
-        match &self.broken {
+        match self.failure.reason() {
             None => Ok(()),
-            Some(reason) => Err(StorageError::Unavailable(reason.clone())),
+            Some(_) => Err(self.failure.closed()),
         }
     }
 
@@ -306,8 +319,7 @@ impl Writer {
     fn commit(&mut self, transaction: WriteTransaction, sync: bool) -> Result<(), StorageError> {
         transaction.commit().map_err(|error| {
             let reason = format!("a commit failed: {error}; restart the endpoint");
-            tracing::error!(reason, "storage takes no more writes");
-            self.broken = Some(reason.clone());
+            self.failure.note(reason.clone());
             StorageError::Unavailable(reason)
         })?;
         self.unsynced = !sync;
@@ -454,32 +466,6 @@ impl Writer {
             });
         if let Err(error) = result {
             tracing::error!(%error, "making commits durable failed");
-        }
-    }
-}
-
-/// The containers of one commit.
-pub(super) struct Stagings<'txn, 'known> {
-    transaction: &'txn WriteTransaction,
-    known: &'known BTreeMap<u32, Indexing>,
-    open: BTreeMap<u32, Staging<'txn>>,
-}
-
-impl<'txn> Stagings<'txn, '_> {
-    /// The staging of a container, opened at first use.
-    pub(super) fn of(
-        &mut self,
-        container: &Arc<Container>,
-    ) -> Result<&mut Staging<'txn>, StorageError> {
-        match self.open.entry(container.numbers().container) {
-            Entry::Occupied(entry) => Ok(entry.into_mut()),
-            // Opening the tables of a deleted container would make them anew.
-            Entry::Vacant(entry) if !self.known.contains_key(entry.key()) => {
-                Err(StorageError::NotFound)
-            }
-            Entry::Vacant(entry) => {
-                Ok(entry.insert(Staging::open(self.transaction, Arc::clone(container))?))
-            }
         }
     }
 }

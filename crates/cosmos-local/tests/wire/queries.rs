@@ -205,3 +205,38 @@ async fn the_index_that_served_a_query_is_named() {
     let shown: Value = serde_json::from_slice(&shown).unwrap();
     assert_eq!(shown["UtilizedSingleIndexes"][0]["IndexSpec"], "/n/?");
 }
+
+/// What a sorted query gives from a boundary on, as clients ask for it that merge partitions.
+async fn resumed(wire: &Wire, text: &str, filter: Value) -> Answer {
+    let body = json!({"query": text, "resumeFilter": filter});
+    wire.send(Method::POST, DOCS, &[("x-ms-documentdb-isquery", "True")], &body).await
+}
+
+#[tokio::test]
+async fn equal_values_of_a_unique_key_come_in_the_order_of_creation() {
+    let unique = json!({"uniqueKeyPolicy": {"uniqueKeys": [{"paths": ["/u"]}]}});
+    let wire = Wire::lenient().await.with_definition(unique).await;
+    let mut rids = Vec::new();
+    for n in 0..8 {
+        let made = wire.create(json!({"id": n.to_string(), "pk": format!("k{n}"), "u": 1})).await;
+        rids.push(made.body["_rid"].clone());
+    }
+    let text = "SELECT * FROM c WHERE c.u > 0 ORDER BY c.u";
+    let all = ids(&wire.query(text, &[]).await);
+    assert_eq!(json!(all), json!(["0", "1", "2", "3", "4", "5", "6", "7"]));
+    let filter = json!({"value": [1], "rid": rids[4], "exclude": true});
+    assert_eq!(json!(ids(&resumed(&wire, text, filter).await)), json!(["5", "6", "7"]));
+}
+
+#[tokio::test]
+async fn arrays_and_objects_are_behind_the_boundary_of_a_sorted_query() {
+    let wire = Wire::lenient().await.with_container().await;
+    for (id, x) in [("0", json!(1)), ("1", json!(2)), ("2", json!([1])), ("3", json!({"y": 1}))] {
+        wire.create(json!({"id": id, "pk": "a", "x": x})).await;
+    }
+    let filter = json!({"value": [1], "exclude": true});
+    let answer = resumed(&wire, "SELECT * FROM c ORDER BY c.x", filter.clone()).await;
+    assert_eq!(json!(ids(&answer)), json!(["1", "2", "3"]));
+    let text = "SELECT * FROM c WHERE c.x < 9 ORDER BY c.x";
+    assert_eq!(json!(ids(&resumed(&wire, text, filter).await)), json!(["1"]));
+}
