@@ -27,8 +27,9 @@ use crate::storage::{Container, OpFailure, Outcome};
 const OPERATIONS_MAX: usize = 100;
 /// Largest body of a batch.
 const BYTES_MAX: usize = 2 * 1024 * 1024;
-/// How often a batch with patches is computed again because another writer was faster.
-const ATTEMPTS: usize = 16;
+/// How often a batch with patches is computed again because another writer was faster, as for a
+/// single patch.
+const ATTEMPTS: usize = 1_000;
 
 /// `POST docs` with the batch header.
 pub(crate) async fn execute(state: &ServerState, call: &Call) -> Result<Reply, ServiceError> {

@@ -1,5 +1,7 @@
 //! Point operations.
 
+use std::sync::Arc;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -153,6 +155,28 @@ async fn unique_keys_hold_within_a_logical_partition() {
     wire.create(json!({"id": "1", "pk": "b", "e": "x"})).await;
     let item = json!({"id": "2", "pk": "a", "e": "x"});
     assert_eq!(wire.send(Method::POST, DOCS, &[KEY_A], &item).await.outcome(), (409, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn patches_of_one_item_at_once_all_succeed() {
+    let wire = Arc::new(Wire::lenient().await.with_container().await);
+    wire.create(json!({"id": "1", "pk": "a", "n": 0})).await;
+    let operations = json!({"operations": [{"op": "incr", "path": "/n", "value": 1}]});
+    let batch = json!([{"operationType": "Patch", "id": "1", "resourceBody": operations}]);
+    let mut writers = tokio::task::JoinSet::new();
+    for n in 0..150 {
+        let (wire, operations, batch) = (Arc::clone(&wire), operations.clone(), batch.clone());
+        writers.spawn(async move {
+            if n % 3 == 0 {
+                return wire.batch("a", batch).await;
+            }
+            wire.send(Method::PATCH, &path("1"), &[KEY_A], &operations).await
+        });
+    }
+    for answer in writers.join_all().await {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    assert_eq!(wire.get(&path("1"), &[KEY_A]).await.body["n"], 150);
 }
 
 #[tokio::test]

@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::{Arguments, Function, function, text, value};
-use crate::json::normalise_numbers;
+use crate::query::value::{integral, to_f64};
+
+/// Whole numbers beyond this are written with an exponent.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// This family.
 pub(super) const TABLE: &[Function] = &[
@@ -20,9 +23,8 @@ fn to_text(arguments: Arguments<'_, '_>) -> Option<Value> {
         Value::String(text) => text.clone(),
         // A whole number has no fraction, however it was written. Integers stay exact.
         Value::Number(number) if number.is_f64() => {
-            let mut number = Value::Number(number.clone());
-            normalise_numbers(&mut number);
-            number.to_string()
+            let whole = Some(to_f64(number)).filter(|float| float.abs() <= WHOLE_MAX);
+            whole.and_then(integral).map_or_else(|| number.to_string(), |whole| whole.to_string())
         }
         other => other.to_string(),
     };
