@@ -3,6 +3,9 @@
 //!
 //! Every figure stands on a line of its own, with its reference measured in the same run:
 //! `figure NAME = VALUE UNIT (reference: WHAT = VALUE)`. `BENCH_QUICK=1` runs on less data.
+//!
+//! The library is measured on the system's allocator, which is what a program has that does not choose one;
+//! the import is measured on the shipped binary, which brings its own.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -26,10 +29,6 @@ use cosmos_local::LocalCosmos;
 
 use load::{Load, TASKS};
 use null_server::NullServer;
-
-/// As in the shipped binary; both sides of each ratio run on it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const EVENTS_PER_APPEND: u64 = 3;
 
