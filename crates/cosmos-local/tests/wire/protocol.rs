@@ -135,7 +135,10 @@ async fn a_request_in_progress_is_finished_before_the_endpoint_ends() {
     control.inject(Fault::new(FaultAction::Delay { ms: 300 }).on_kind("read_item")).unwrap();
     let path = format!("{DOCS}/1");
     let stop = async {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        // It has arrived, and its answer is held back.
+        while control.counts().of("read_item") == 0 {
+            tokio::task::yield_now().await;
+        }
         control.stop();
         wire.endpoint.stopping().await;
     };

@@ -74,9 +74,17 @@ async fn relaxed_writes_are_durable_in_time_although_requests_that_write_nothing
     }
     // The file as a crash would leave it now.
     let copy = tempfile::tempdir().unwrap();
-    for file in fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
-        fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    let (from, to) = (folder.path().to_owned(), copy.path().to_owned());
+    let copying = tokio::task::spawn_blocking(move || {
+        for file in fs::read_dir(from).unwrap().map(Result::unwrap) {
+            fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+    });
+    // A writer that is never idle writes nothing while its file is copied.
+    while !copying.is_finished() {
+        assert!(failure(&run(&relaxed, "a", same()).await).is_some());
     }
+    copying.await.unwrap();
     let engine = open(copy.path(), 8);
     let found = engine.container("d", "c").map(|found| found.read(&key("a"), "1").unwrap());
     assert!(found.flatten().is_some());
