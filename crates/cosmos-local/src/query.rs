@@ -12,8 +12,6 @@
 //! written down at the code that makes it: equality with null (`value`), `? :` with a condition
 //! that is not a boolean (`evaluate`), 32-bit bitwise operators (`arithmetic`).
 
-#![allow(dead_code, reason = "the server, which calls this module, is built on top of it")]
-
 mod aggregate;
 mod analysis;
 mod arithmetic;

@@ -45,17 +45,7 @@ impl Engine {
             let ts = u64::from(writer.now());
             let database = Arc::new(Database { id: id.clone(), number: counters.database, ts });
             counters.database += 1;
-            let offer = offer.map(|offer| {
-                counters.offer += 1;
-                OfferRecord {
-                    number: counters.offer - 1,
-                    database: database.number,
-                    container: None,
-                    offer,
-                    ts,
-                    generation: 1,
-                }
-            });
+            let offer = offer.map(|offer| counters.offer(offer, database.number, None, ts));
             let mut writes = vec![MetaWrite::database(&database)?, MetaWrite::counters(&counters)?];
             if let Some(offer) = &offer {
                 writes.push(MetaWrite::offer(offer)?);
@@ -313,17 +303,8 @@ fn create_container(
     let ts = u64::from(writer.now());
     let numbers = Numbers { database: owner.number, container: counters.container };
     counters.container += 1;
-    let offer = offer.map(|offer| {
-        counters.offer += 1;
-        OfferRecord {
-            number: counters.offer - 1,
-            database: numbers.database,
-            container: Some(numbers.container),
-            offer,
-            ts,
-            generation: 1,
-        }
-    });
+    let offer =
+        offer.map(|offer| counters.offer(offer, numbers.database, Some(numbers.container), ts));
     let described = Described { definition: Arc::new(definition), generation: 1, ts };
     let topology = Topology::new(partitions);
     let mut writes = vec![

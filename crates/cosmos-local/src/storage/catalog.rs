@@ -165,6 +165,21 @@ impl Default for Counters {
     }
 }
 
+impl Counters {
+    /// Makes the first generation of an offer, under a number of its own.
+    pub(super) fn offer(
+        &mut self,
+        offer: Offer,
+        database: u32,
+        container: Option<u32>,
+        ts: u64,
+    ) -> OfferRecord {
+        let number = self.offer;
+        self.offer += 1;
+        OfferRecord { number, database, container, offer, ts, generation: 1 }
+    }
+}
+
 /// All databases, containers and offers.
 #[derive(Debug, Default)]
 pub(super) struct Catalog {
