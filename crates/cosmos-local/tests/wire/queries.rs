@@ -139,6 +139,14 @@ async fn an_indexed_filter_does_not_look_at_everything() {
     assert_eq!(ids(&answer), ["07"]);
     let shown = answer.header("x-ms-documentdb-query-metrics");
     assert!(shown.contains("retrievedDocumentCount=1;"), "{shown}");
+    for (text, headers) in [
+        ("SELECT * FROM c WHERE NOT IS_NULL(c.half)", vec![metrics, KEY_A]),
+        ("SELECT * FROM c WHERE c.pk = 'a' AND NOT IS_NULL(c.half)", vec![metrics]),
+    ] {
+        let answer = wire.query(text, &headers).await;
+        let shown = answer.header("x-ms-documentdb-query-metrics");
+        assert!(shown.contains("retrievedDocumentCount=2;"), "{text}: {shown}");
+    }
     let top = wire.query("SELECT TOP 2 * FROM c WHERE c.n > 3 ORDER BY c.n DESC", &[metrics]).await;
     assert_eq!(ids(&top), ["09", "08"]);
     let shown = top.header("x-ms-documentdb-query-metrics");
