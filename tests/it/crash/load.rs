@@ -56,13 +56,17 @@ impl Load {
         self.left.load(Ordering::SeqCst) == 0
     }
 
-    /// Appends until the process is killed; `follows` says whether the writer follows the version.
-    async fn write(&self, stream: String, follows: bool, mut luck: Luck) -> Vec<Attempt> {
+    /// Appends until the process is killed. A writer that follows the version has it in
+    /// `version`; any other takes what comes.
+    async fn write(
+        &self,
+        stream: String,
+        mut version: Option<u64>,
+        mut luck: Luck,
+    ) -> Vec<Attempt> {
         let mut attempts = Vec::new();
-        let mut version = self.store.version(stream.as_str()).await.unwrap().value;
         loop {
-            let expected =
-                if follows { ExpectedVersion::Exact(version) } else { ExpectedVersion::Any };
+            let expected = version.map_or(ExpectedVersion::Any, ExpectedVersion::Exact);
             let events = events(1 + luck.below(EVENTS_MAX));
             let append = self.store.append(stream.as_str(), expected, events.clone());
             // An answer that came counts, even if the process is dead by now.
@@ -82,7 +86,7 @@ impl Load {
             let size = events.len() as u64;
             attempts.push(Attempt { stream: stream.clone(), expected, events, first });
             let Some(first) = first else { return attempts };
-            version = first + size - 1;
+            version = version.map(|_| first + size - 1);
             self.acknowledge();
         }
     }
@@ -91,12 +95,18 @@ impl Load {
 /// Lets the writers append until they have killed the process; gives all that they have tried.
 pub(super) async fn put_load_on(load: Load, luck: &mut Luck) -> Vec<Attempt> {
     let load = Arc::new(load);
+    // Versions are read before anybody appends: a writer that is slow to start could otherwise
+    // ask a process that the others have killed.
+    let mut plan = Vec::new();
+    for stream in (0..OWN).map(|stream| format!("own-{stream}")) {
+        let version = load.store.version(stream.as_str()).await.unwrap().value;
+        plan.push((stream, Some(version)));
+    }
+    plan.extend((0..2 * SHARED).map(|writer| (format!("shared-{}", writer % SHARED), None)));
     let mut writers = JoinSet::new();
-    let own = (0..OWN).map(|stream| (format!("own-{stream}"), true));
-    let shared = (0..2 * SHARED).map(|writer| (format!("shared-{}", writer % SHARED), false));
-    for (stream, follows) in own.chain(shared) {
+    for (stream, version) in plan {
         let (load, luck) = (Arc::clone(&load), luck.fork());
-        writers.spawn(async move { load.write(stream, follows, luck).await });
+        writers.spawn(async move { load.write(stream, version, luck).await });
     }
     writers.join_all().await.into_iter().flatten().collect()
 }
