@@ -12,6 +12,7 @@
 //! - A **request charge** is what the service counts for a request, in request units (RU).
 #![forbid(unsafe_code)]
 
+pub mod aggregate;
 pub mod cli;
 pub mod clock;
 pub mod config;
