@@ -25,6 +25,8 @@ macro_rules! hidden_debug {
 
 mod command;
 mod event;
+#[cfg(test)]
+mod examples;
 mod input;
 mod problem;
 mod quote;

@@ -247,3 +247,10 @@ impl Aggregate for Quote {
             .collect())
     }
 }
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;

@@ -38,3 +38,6 @@ macro_rules! text_form {
     };
 }
 use text_form;
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,9 @@ use crate::quotes::problem::ValueProblem;
 
 /// What is known of a country's postal codes. In a shape, `9` is a digit, `N` a digit but 0, `A` a
 /// letter; a space may be left out, and anything else stands for itself.
-struct Row {
-    country: &'static str,
-    example: &'static str,
+pub(super) struct Row {
+    pub(super) country: &'static str,
+    pub(super) example: &'static str,
     shapes: &'static [&'static str],
 }
 
@@ -17,7 +17,7 @@ const fn row(country: &'static str, example: &'static str, shapes: &'static [&'s
     Row { country, example, shapes }
 }
 
-const TABLE: &[Row] = &[
+pub(super) const TABLE: &[Row] = &[
     row("AT", "1010", &["N999"]),
     row("AU", "2000", &["9999"]),
     row("BE", "1000", &["N999"]),
