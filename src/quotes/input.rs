@@ -215,3 +215,6 @@ impl TryFrom<WithdrawInput> for Action {
         problems.finish(Some(Self::Withdraw { reason }))
     }
 }
+
+#[cfg(test)]
+mod tests;

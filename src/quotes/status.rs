@@ -124,3 +124,6 @@ impl fmt::Display for Section {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests;

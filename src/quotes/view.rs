@@ -188,3 +188,6 @@ impl std::fmt::Debug for HistoryEntry {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
