@@ -9,6 +9,30 @@
 //! - the **stored** form ([`stored::Geographic`]) is what events and the state have. It is read
 //!   without a check: what has happened stays readable when a rule becomes stricter.
 //!
+//! ```
+//! use cosmos_event_store::aggregate::Aggregate;
+//! use cosmos_event_store::quotes::{
+//!     Action, Actor, ActionKind, ContactInput, InitiateInput, Quote, QuoteCommand, Status,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let by = Actor::new("customer")?;
+//! let at = "2026-11-20T10:00:00Z".parse()?;
+//! let action = Action::try_from(InitiateInput::default())?;
+//! let quote = Quote::initial();
+//! let events = quote.decide(&QuoteCommand { by, at, action })?;
+//! let quote = events.iter().fold(quote, Quote::evolve);
+//! assert_eq!(quote.status(), Status::Initiated);
+//! assert_eq!(quote.permits(ActionKind::Approve, at).unwrap_err().rule(), "not-finalized");
+//!
+//! let contact = ContactInput { email: Some("nobody".to_owned()), ..ContactInput::default() };
+//! let error = Action::try_from(contact).unwrap_err();
+//! let fields: Vec<&str> = error.problems.iter().map(|one| one.pointer.as_str()).collect();
+//! assert_eq!(fields, ["/firstName", "/lastName", "/email", "/phone"]);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! People's data is in none of the errors, and in no `Debug` of this module. Pure: no clock, no
 //! randomness, no IO; it knows nothing of Cosmos DB and nothing of HTTP.
 

@@ -15,6 +15,7 @@ pub(super) fn at(hour: i64) -> Timestamp {
     begin + SignedDuration::from_hours(hour)
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "every field of an input is optional")]
 pub(super) fn owned(text: &str) -> Option<String> {
     Some(text.to_owned())
 }

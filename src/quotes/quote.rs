@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{aggregate::Aggregate, event::whole_microseconds};
 
-/// How many days without a change end a quote. Prices are computed anew twice a month, and an offer
-/// must not outlive the prices that it was made from.
+/// How many days without an event end a quote: long enough to compare offers and to ask at home, and
+/// short enough that an offer does not outlive the prices it was made from. The sample has it, too.
 pub const EXPIRY_DAYS: u64 = 14;
 
 const DAY_MICROSECONDS: i64 = 24 * 60 * 60 * 1_000_000;

@@ -46,7 +46,7 @@ fn every_frozen_event_is_read_as_it_should_be() {
         assert_eq!(event.change.name(), r#type);
         let encoded = event.encode().unwrap();
         assert_eq!(encoded.event_type(), &r#type.as_str());
-        assert_eq!(encoded.data(), &reads, "{} version {schema_version}", r#type);
+        assert_eq!(encoded.data(), &reads, "{type} version {schema_version}");
     }
 }
 

@@ -178,7 +178,7 @@ fn families_are_consistent() {
     assert_eq!(without(0), []);
     assert_eq!(without(1), pairs(&[("/childAges", "required")]));
     // However long a list is, its problems are not.
-    assert_eq!(family(0, 0, &[99; 5000]).len(), 31);
+    assert_eq!(family(0, 0, &vec![99; 5000]).len(), 31);
 }
 
 #[test]

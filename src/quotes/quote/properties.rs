@@ -69,7 +69,7 @@ fn actions() -> impl Strategy<Value = Action> {
         }),
         3 => proptest::collection::vec(0..18_u64, 0..3).prop_map(|ages| {
             let mut input = family();
-            input.children = Some(ages.len() as u64);
+            input.children = Some(u64::try_from(ages.len()).unwrap());
             input.child_ages = Some(ages);
             input.try_into().unwrap()
         }),
