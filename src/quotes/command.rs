@@ -15,7 +15,8 @@ use super::values::{
 pub struct QuoteCommand {
     /// Who asks.
     pub by: Actor,
-    /// When. What is finer than a microsecond is cut.
+    /// When, in the years 0 to 9999: an event of another year cannot be stored. What is finer than a
+    /// microsecond is cut.
     pub at: Timestamp,
     /// For what.
     pub action: Action,

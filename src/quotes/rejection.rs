@@ -36,7 +36,7 @@ pub enum QuoteRejection {
         status: Status,
     },
     /// A quote expires when nothing has happened for some days.
-    #[error("the quote does not expire before {days_left} days have passed")]
+    #[error("the quote cannot expire yet, days left: {days_left}")]
     NotYetExpired {
         /// The days until then, a part of a day counts as one.
         days_left: u64,

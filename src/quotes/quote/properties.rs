@@ -85,17 +85,34 @@ fn actions() -> impl Strategy<Value = Action> {
     ]
 }
 
-/// Commands from the beginning on; each says how many seconds after the one before it comes. A clock
-/// can go back.
+/// The straight way to an end. Random commands alone rarely get far.
+const WAY: [ActionKind; 7] = [
+    ActionKind::Initiate,
+    ActionKind::SetContact,
+    ActionKind::SetFamily,
+    ActionKind::SetGeographic,
+    ActionKind::Save,
+    ActionKind::Finalize,
+    ActionKind::Approve,
+];
+/// How a quote can end instead.
+const ENDS: [ActionKind; 4] =
+    [ActionKind::Approve, ActionKind::Reject, ActionKind::Withdraw, ActionKind::Expire];
+
+/// A part of the way, and then anything. Each command says how many seconds after the one before it
+/// comes. A clock can go back.
 fn commands() -> impl Strategy<Value = Vec<(i64, u8, Action)>> {
     let day = 24 * 3600_i64;
     let seconds = prop_oneof![4 => -60..3600_i64, 1 => 13 * day..15 * day, 1 => -20 * day..0];
-    let begin = (Just(0), 0..3_u8, Just(action(ActionKind::Initiate)));
+    let end = proptest::sample::select(&ENDS[..]);
+    let way = (0..=WAY.len(), end).prop_map(move |(length, end)| {
+        let kinds = WAY[..length].iter().copied();
+        let kinds = kinds.map(|kind| if kind == ActionKind::Approve { end } else { kind });
+        let after = |kind| if kind == ActionKind::Expire { 14 * day } else { 60 };
+        kinds.map(|kind| (after(kind), 0, action(kind))).collect::<Vec<_>>()
+    });
     let rest = proptest::collection::vec((seconds, 0..3_u8, actions()), 0..30);
-    // Mostly from a quote, for otherwise nothing happens until one is initiated.
-    (proptest::bool::weighted(0.9), begin, rest).prop_map(|(is_there, begin, rest)| {
-        is_there.then_some(begin).into_iter().chain(rest).collect()
-    })
+    (way, rest).prop_map(|(way, rest)| [way, rest].concat())
 }
 
 /// The event as the store gives it back.
