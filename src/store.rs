@@ -235,6 +235,11 @@ impl EventStore {
         self.0.options.clock.as_ref()
     }
 
+    /// The time by the store's clock.
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        self.clock().now()
+    }
+
     fn page_events(&self) -> u32 {
         self.0.options.page_events
     }
