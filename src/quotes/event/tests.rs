@@ -1,0 +1,1 @@
+//! The names, the versions and the fixtures.
