@@ -16,6 +16,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod event;
+pub mod http;
 pub mod store;
 pub mod stream;
 pub mod telemetry;
