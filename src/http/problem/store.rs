@@ -143,5 +143,6 @@ pub(crate) fn part_name(part: Part) -> &'static str {
     match part {
         Part::Data => "data",
         Part::Metadata => "metadata",
+        Part::State => "state",
     }
 }
