@@ -7,14 +7,27 @@
 //!
 //! This module knows nothing of Cosmos DB's wire types and nothing of HTTP.
 
+mod cache;
+mod command;
 mod decode;
 pub mod kit;
+mod lanes;
+mod repository;
 mod schema;
+mod snapshots;
 mod variant;
 
 pub use self::{
+    command::{
+        COMMAND_ID_CHARS_MAX, COMMAND_NAMESPACE, CommandError, CommandId, CommandOptions,
+        CommandOutcome, Executed, FINGERPRINT_KEY, Freshness, InvalidCommandId, LoadError,
+    },
     decode::{DecodeError, DecodeProblem, EncodeError, UpcastError},
+    repository::{
+        CACHED_STATES_MAX, DECISIONS_MAX, LoadOptions, Loaded, Repository, RepositoryOptions,
+    },
     schema::{EventSchema, SchemaProblem, Upcaster},
+    snapshots::{SNAPSHOT_AFTER, Snapshots},
 };
 use crate::event::{NewEvent, RecordedEvent};
 

@@ -15,6 +15,7 @@ mod output;
 mod provision;
 mod read;
 mod sample;
+mod serve;
 mod stats;
 mod streams;
 mod table;
@@ -38,6 +39,7 @@ pub use self::{
     provision::ProvisionArgs,
     read::ReadArgs,
     sample::SampleArgs,
+    serve::ServeArgs,
     stats::StatsArgs,
     streams::StreamsArgs,
     tail::TailArgs,
@@ -51,6 +53,7 @@ Exit codes: 0 done, 1 failed, 2 wrong input, 3 the stream is not as expected, 4 
 the events were stored, 130 stopped by Ctrl-C.
 
 Examples:
+  cosmos-es serve
   cosmos-es import samples/quotes.jsonl
   cosmos-es stats
   cosmos-es read quote-1
@@ -72,6 +75,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(ServeArgs),
     Import(ImportArgs),
     Export(ExportArgs),
     Append(AppendArgs),
@@ -102,6 +106,7 @@ pub async fn run(
 ) -> Result<(), CliError> {
     let mut out = Output::new(cli.output.output, writer);
     let done = match cli.command {
+        Command::Serve(args) => Box::pin(serve::run(args, &mut out, stop)).await,
         Command::Import(args) => Box::pin(import::run(args, &mut out, stop)).await,
         Command::Export(args) => Box::pin(export::run(args, &mut out, stop)).await,
         Command::Append(args) => Box::pin(append::run(args, &mut out, stop)).await,

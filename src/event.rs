@@ -19,7 +19,7 @@ mod time;
 pub(crate) use self::{
     canonical::is_same_json,
     hash::content_hash,
-    json::restore_integers,
+    json::{check as check_json, restore_integers},
     recorded::Fields,
     time::{format_timestamp, parse_timestamp, whole_microseconds},
 };

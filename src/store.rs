@@ -19,9 +19,11 @@ mod cosmos;
 mod document;
 mod error;
 mod list;
+mod lookup;
 mod plan;
 mod provision;
 mod read;
+mod snapshot;
 mod usage;
 
 use std::{sync::Arc, time::Duration};
@@ -34,6 +36,7 @@ pub use self::{
     list::{Counts, ListStreams, StreamPage, StreamPages, TypeCounts},
     provision::{ProvisionError, ProvisionReport, provision},
     read::{EventPages, EventStream, Events, ReadStream},
+    snapshot::{SNAPSHOT_BYTES_MAX, Snapshot, SnapshotKey, SnapshotOutcome},
     usage::{AppendOutcome, Receipt, SessionToken, Usage},
 };
 use self::{
@@ -44,8 +47,8 @@ use self::{
 use crate::{
     clock::Clock,
     config::StoreOptions,
-    event::{BadInput, NewEvent, RecordedEvent},
-    stream::{ExpectedVersion, SequenceNumber, StreamId, item_id},
+    event::{BadInput, NewEvent},
+    stream::{ExpectedVersion, StreamId},
     telemetry::{OperationKind, Outcome},
 };
 
@@ -201,37 +204,6 @@ impl EventStore {
         ReadStream::new(self.clone(), stream.try_into().map_err(Into::into))
     }
 
-    /// One event by its number; nothing where there is none. A point read: one round trip, about 1 RU
-    /// for a kilobyte.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError`].
-    pub async fn read_event<S>(
-        &self,
-        stream: S,
-        sequence_number: u64,
-    ) -> Result<Answer<Option<RecordedEvent>>, ReadError>
-    where
-        S: TryInto<StreamId>,
-        S::Error: Into<BadInput>,
-    {
-        let stream = stream.try_into().map_err(Into::into)?;
-        let number = SequenceNumber::new(sequence_number)?;
-        let meter = self.meter(OperationKind::ReadEvent, stream.category());
-        let id = item_id(number.get());
-        let Answered { value, usage, session_token } =
-            self.0.connection.read_item(stream.as_str(), &id, None).await;
-        let bytes = value.iter().flatten().map(|raw| raw.get().len()).sum();
-        let event = value.map_err(ReadError::from).and_then(|raw| {
-            let event = raw.map(|raw| document::read_event(Some(stream.as_str()), &raw));
-            Ok(event.transpose()?)
-        });
-        let items = event.iter().flatten().count();
-        meter.report(&event, usage, items, bytes);
-        event.map(|value| Answer { value, usage, session_token })
-    }
-
     /// The version of a stream: the sequence number of its last event, 0 when it has none. One query.
     ///
     /// # Errors
@@ -261,6 +233,11 @@ impl EventStore {
 
     fn clock(&self) -> &dyn Clock {
         self.0.options.clock.as_ref()
+    }
+
+    /// The time by the store's clock.
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        self.clock().now()
     }
 
     fn page_events(&self) -> u32 {

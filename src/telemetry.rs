@@ -37,6 +37,12 @@ pub enum OperationKind {
     ReadEvent,
     /// The version of a stream.
     ReadVersion,
+    /// An event looked up by its id.
+    FindEvent,
+    /// The snapshot of a stream.
+    ReadSnapshot,
+    /// A snapshot, with the look at the one before it.
+    WriteSnapshot,
     /// One page of the list of streams.
     ListStreams,
     /// A count of all events and streams.
@@ -53,6 +59,9 @@ impl OperationKind {
             Self::ReadPage => "read_page",
             Self::ReadEvent => "read_event",
             Self::ReadVersion => "read_version",
+            Self::FindEvent => "find_event",
+            Self::ReadSnapshot => "read_snapshot",
+            Self::WriteSnapshot => "write_snapshot",
             Self::ListStreams => "list_streams",
             Self::Count => "count",
             Self::ChangesPage => "changes_page",

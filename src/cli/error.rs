@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::table::counted;
 use crate::{
     event::BadInput,
+    http::{BindError, ServeError},
     store::{AppendError, ProvisionError, ReadError, StoreError, StoreErrorKind},
 };
 
@@ -44,6 +45,12 @@ pub enum CliError {
     /// The containers are not what they must be.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
+    /// The service does not listen.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The service did not end as it should.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// The embedded endpoint did not start.
     #[error(transparent)]
     Start(#[from] StartError),

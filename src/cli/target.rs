@@ -31,14 +31,27 @@ pub(super) enum Missing {
 pub(super) struct Account {
     pub(super) options: StoreOptions,
     embedded: Option<LocalCosmos>,
-    is_folder: bool,
+    folder: Option<PathBuf>,
+    replaced_port: Option<u16>,
 }
 
 impl Account {
     /// Joins or starts what the target needs.
     pub(super) async fn open(target: Target, missing: Missing) -> Result<Self, CliError> {
+        Box::pin(Self::open_at(target, missing, 0)).await
+    }
+
+    /// Joins or starts what the target needs. What is started takes this port, or a free one where it is
+    /// in use; 0 is a free one in any case.
+    pub(super) async fn open_at(
+        target: Target,
+        missing: Missing,
+        port: u16,
+    ) -> Result<Self, CliError> {
         match target {
-            Target::Endpoint(options) => Ok(Self { options, embedded: None, is_folder: false }),
+            Target::Endpoint(options) => {
+                Ok(Self { options, embedded: None, folder: None, replaced_port: None })
+            }
             Target::Folder { folder, database } => {
                 if missing == Missing::Refuse && !folder.is_dir() {
                     return Err(CliError::Usage(format!(
@@ -47,26 +60,34 @@ impl Account {
                         folder.display()
                     )));
                 }
-                Box::pin(Self::in_folder(folder, database)).await
+                Box::pin(Self::in_folder(folder, database, port)).await
             }
         }
     }
 
-    async fn in_folder(folder: PathBuf, database: String) -> Result<Self, CliError> {
-        let mut tries = 1;
+    async fn in_folder(folder: PathBuf, database: String, wanted: u16) -> Result<Self, CliError> {
+        let (mut tries, mut port) = (1, wanted);
         loop {
             if let Some(running) = LocalCosmos::attach(&folder).await? {
                 tracing::info!(endpoint = running.endpoint, "joined a running endpoint");
                 let key = Credential::key(running.key);
                 let options = StoreOptions::new(running.endpoint, key, database);
-                return Ok(Self { options, embedded: None, is_folder: true });
+                let folder = Some(folder);
+                return Ok(Self { options, embedded: None, folder, replaced_port: None });
             }
-            match start(&folder).await {
+            match start(&folder, port).await {
                 Ok(endpoint) => {
                     tracing::info!(endpoint = endpoint.endpoint(), "started an endpoint");
                     let key = Credential::key(endpoint.key());
                     let options = StoreOptions::new(endpoint.endpoint(), key, database);
-                    return Ok(Self { options, embedded: Some(endpoint), is_folder: true });
+                    let replaced_port = (port != wanted).then_some(wanted);
+                    let folder = Some(folder);
+                    return Ok(Self { options, embedded: Some(endpoint), folder, replaced_port });
+                }
+                Err(StartError::Listen { source, .. })
+                    if port != 0 && source.kind() == std::io::ErrorKind::AddrInUse =>
+                {
+                    port = 0;
                 }
                 Err(StartError::InUse { .. }) if tries < OPEN_TRIES_MAX => tries += 1,
                 Err(error) => return Err(error.into()),
@@ -82,11 +103,45 @@ impl Account {
     /// Connects to the event store. In a data folder, what is missing of the database is made first.
     pub(super) async fn connect(&self) -> Result<EventStore, CliError> {
         let options = self.options.clone();
-        if self.is_folder {
+        if self.folder.is_some() {
             let (store, _) = Box::pin(EventStore::provision_and_connect(options)).await?;
             return Ok(store);
         }
         Ok(Box::pin(EventStore::connect(options)).await?)
+    }
+
+    /// Makes the database ready, or says what is wrong with it, and connects.
+    pub(super) async fn provision_and_connect(
+        &self,
+    ) -> Result<(EventStore, ProvisionReport), CliError> {
+        Ok(Box::pin(EventStore::provision_and_connect(self.options.clone())).await?)
+    }
+
+    /// What is at the other end, for people.
+    pub(super) fn kind(&self) -> &'static str {
+        match (&self.embedded, &self.folder) {
+            (Some(_), _) => "cosmos-local (embedded)",
+            (None, Some(_)) => "cosmos-local (joined)",
+            (None, None) => "Cosmos DB",
+        }
+    }
+
+    /// The data folder, where the store is in one.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// The port that was asked for, where a free one was taken instead.
+    pub(super) fn replaced_port(&self) -> Option<u16> {
+        self.replaced_port
+    }
+
+    /// Waits until the endpoint that was started ends by itself; for ever where none was.
+    pub(super) async fn ended(&self) {
+        match &self.embedded {
+            Some(endpoint) => endpoint.stopping().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Ends the endpoint that was started. What was acknowledged is stored in any case.
@@ -98,6 +153,6 @@ impl Account {
     }
 }
 
-async fn start(folder: &Path) -> Result<LocalCosmos, StartError> {
-    LocalCosmos::builder().data_dir(folder).start().await
+async fn start(folder: &Path, port: u16) -> Result<LocalCosmos, StartError> {
+    LocalCosmos::builder().data_dir(folder).port(port).start().await
 }

@@ -6,13 +6,15 @@ use thiserror::Error;
 
 use super::{EventId, JSON_DEPTH_MAX};
 
-/// Which part of an event a problem was found in.
+/// Which JSON a problem was found in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// The event's data.
     Data,
     /// The event's metadata.
     Metadata,
+    /// The state in a snapshot.
+    State,
 }
 
 impl fmt::Display for Part {
@@ -20,6 +22,7 @@ impl fmt::Display for Part {
         f.write_str(match self {
             Self::Data => "data",
             Self::Metadata => "metadata",
+            Self::State => "state",
         })
     }
 }
@@ -124,6 +127,14 @@ pub enum BadInput {
     DuplicateEventId {
         /// The id.
         event_id: EventId,
+    },
+    /// A snapshot is too large.
+    #[error("a snapshot has at most {max} bytes, not {bytes}")]
+    SnapshotSize {
+        /// The bytes that it has as JSON.
+        bytes: usize,
+        /// The most that it may have.
+        max: usize,
     },
     /// An event's data is too large.
     #[error("the data of an event has at most {max} bytes, not {bytes}")]

@@ -18,6 +18,7 @@ mod connection;
 mod failure;
 mod provision;
 mod query;
+mod snapshots;
 
 use std::time::Duration;
 
@@ -26,11 +27,14 @@ pub(crate) use self::{
     connection::{BatchRequest, Client, Connection, connect},
     provision::{Presence, create_or_read_containers, is_loopback},
     query::{Pages, Projection, Scope},
+    snapshots::Written,
 };
 use super::usage::{SessionToken, Usage};
 
 /// The container of the events.
 pub(crate) const EVENTS_CONTAINER: &str = "events";
+/// The container of the snapshots.
+pub(crate) const SNAPSHOTS_CONTAINER: &str = "snapshots";
 /// How long one batch may take with the SDK's own retries. An append has time for a few of them.
 const BATCH_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long the SDK waits when it is throttled before it gives up. Less than a batch may take, so
@@ -38,6 +42,8 @@ const BATCH_TIME_MAX: Duration = Duration::from_secs(10);
 const THROTTLE_WAIT_MAX: Duration = Duration::from_secs(6);
 /// How often the SDK repeats a throttled request.
 const THROTTLE_RETRIES_MAX: u32 = 9;
+/// How long the write of a snapshot may take: nobody waits for it, and the next one comes anyway.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long one read request may take.
 const READ_TIME_MAX: Duration = Duration::from_secs(30);
 

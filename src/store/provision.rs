@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 
 use super::{
-    cosmos::{Client, EVENTS_CONTAINER, Presence, connect, create_or_read_containers, is_loopback},
+    cosmos::{
+        Client, EVENTS_CONTAINER, Presence, SNAPSHOTS_CONTAINER, connect,
+        create_or_read_containers, is_loopback,
+    },
     error::StoreError,
 };
 use crate::config::StoreOptions;
@@ -116,7 +119,7 @@ pub(crate) fn wanted_containers() -> Vec<ContainerShape> {
     let mut events = ContainerShape::new(EVENTS_CONTAINER, "/aggregateId", DefaultTtl::Off);
     events.unique_keys = vec![vec!["/eventId".to_owned()]];
     events.included_paths.extend(["/eventId/?".to_owned(), "/sequenceNumber/?".to_owned()]);
-    let snapshots = ContainerShape::new("snapshots", "/aggregateId", DefaultTtl::Off);
+    let snapshots = ContainerShape::new(SNAPSHOTS_CONTAINER, "/aggregateId", DefaultTtl::Off);
     let mut read_models =
         ContainerShape::new("read-models", "/partitionKey", DefaultTtl::PerDocument);
     read_models.more_paths_allowed = true;

@@ -8,6 +8,7 @@
     reason = "a test that is surprised has failed"
 )]
 
+mod aggregate;
 mod cli;
 mod crash;
 mod fixture;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use azure_core::credentials::{Secret, TokenCredential};
 use azure_data_cosmos::{
     AccountEndpoint, AccountReference, ContainerClient, CosmosClient, CosmosRuntime,
-    RoutingStrategy, TransactionalBatch,
+    DatabaseClient, RoutingStrategy, TransactionalBatch,
     models::TransactionalBatchOperationResult,
     options::{
         BatchOptions, BinaryEncodingOptions, ConnectionPoolOptions, ContentResponseOnWrite,
@@ -18,6 +18,7 @@ use azure_identity::{
     UserAssignedId, WorkloadIdentityCredential,
 };
 use serde_json::value::RawValue;
+use tokio::sync::OnceCell;
 
 use super::{
     Answered, BATCH_TIME_MAX, EVENTS_CONTAINER, READ_TIME_MAX, THROTTLE_RETRIES_MAX,
@@ -35,10 +36,11 @@ use crate::{
     },
 };
 
-/// A connection to the events container of one database.
-#[derive(Clone)]
+/// A connection to the containers of one database.
 pub(crate) struct Connection {
     pub(super) events: ContainerClient,
+    pub(super) snapshots: OnceCell<ContainerClient>,
+    pub(super) database: DatabaseClient,
 }
 
 impl std::fmt::Debug for Connection {
@@ -54,7 +56,7 @@ impl Connection {
         let events = Box::pin(database.container_client(EVENTS_CONTAINER, None))
             .await
             .map_err(store_error)?;
-        Ok(Self { events })
+        Ok(Self { events, snapshots: OnceCell::new(), database })
     }
 
     /// Sends a batch and says what the service made of it.

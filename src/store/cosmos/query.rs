@@ -164,6 +164,25 @@ impl Connection {
         }
     }
 
+    /// The document with an event id; ids are unique per stream.
+    pub(crate) async fn event_with_id(
+        &self,
+        stream: &str,
+        event_id: EventId,
+    ) -> Answered<Result<Vec<Box<RawValue>>, StoreError>> {
+        let query = Query::from("SELECT * FROM c WHERE c.eventId = @eventId")
+            .with_parameter("@eventId", event_id);
+        let query = match query {
+            Ok(query) => query,
+            Err(error) => return failed(store_error(error)),
+        };
+        let scope = FeedScope::partition(stream.to_owned());
+        match self.start(query, scope, query_options(u32::MAX, None)).await {
+            Ok(pages) => drain(pages).await,
+            Err(error) => failed(error),
+        }
+    }
+
     async fn start(
         &self,
         query: Query,

@@ -34,7 +34,7 @@ const IMPORTS: [(&[&str], &[&str], &str); 7] = [
         &["src/cli", "src/bin/", "crates/cosmos-local/", "tests/", "benches/"],
         "the library takes any endpoint and starts none",
     ),
-    (&["axum"], &["src/http", "tests/", "benches/"], "HTTP is the business of `http`"),
+    (&["axum", "utoipa"], &["src/http", "tests/", "benches/"], "HTTP is the business of `http`"),
     (
         &["clap"],
         &[
@@ -48,13 +48,14 @@ const IMPORTS: [(&[&str], &[&str], &str); 7] = [
     (
         &["hyper", "hyper_util", "http_body_util"],
         &[
+            "src/http",
             "crates/cosmos-local/src/server",
             "crates/cosmos-local/src/management",
             "crates/cosmos-local/tests/",
             "tests/",
             "benches/",
         ],
-        "HTTP is the business of `server` and `management`",
+        "HTTP is the business of `http`, and of `server` and `management` of the endpoint",
     ),
     (&["redb"], &["crates/cosmos-local/src/storage"], "the file is the business of `storage`"),
 ];

@@ -1,0 +1,147 @@
+//! The HTTP service: the event store for any language.
+//!
+//! Invariants:
+//!
+//! - The service listens on loopback only. It has no authentication.
+//! - Every answer carries a request id, and every error is a problem document (RFC 9457), also those of
+//!   the router. A problem never has the text of a failure below it.
+//! - An append that has begun is not cut when its client goes away: it runs in a task of its own, which
+//!   the end of the service waits for.
+//! - Connections, requests in flight, bodies, pages and waits are bounded; see [`limits`].
+//!
+//! This module is the only one with status codes. It knows no domain rules. A part of the interface is
+//! a [`Routes`](router::Routes): a router, its description and its types of problems; the parts are put
+//! together in [`router`].
+
+mod answer;
+mod body;
+mod cloudevents;
+mod connections;
+mod etag;
+mod health;
+mod idempotency;
+pub mod limits;
+mod links;
+mod media;
+mod observe;
+mod openapi;
+mod parameters;
+mod problem;
+mod request_id;
+mod router;
+mod shared;
+mod streams;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    connections::Connections,
+    shared::{Inner, Shared},
+};
+pub use self::{idempotency::EVENT_ID_NAMESPACE, limits::ServiceOptions};
+use crate::store::EventStore;
+
+/// Why the service does not listen.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Without authentication the service is for this machine only.
+    #[error("the service listens on loopback only, for it has no authentication: not on {address}")]
+    NotLoopback {
+        /// The address that was asked for.
+        address: SocketAddr,
+    },
+    /// The address cannot be taken.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// Why the service did not end as it should.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// Requests that had begun did not end in time and were cut off. What was acknowledged is stored;
+    /// whether the others are, their clients find out by repeating them.
+    #[error("{unfinished} requests or appends did not end in time and were cut off")]
+    Deadline {
+        /// How many there were.
+        unfinished: usize,
+    },
+}
+
+/// A service that listens. [`serve`](Self::serve) answers.
+///
+/// ```no_run
+/// use cosmos_event_store::{EventStore, http::{Service, ServiceOptions}};
+/// use tokio_util::sync::CancellationToken;
+///
+/// # async fn example(store: EventStore) -> Result<(), Box<dyn std::error::Error>> {
+/// let stop = CancellationToken::new();
+/// let service = Service::bind(store, ServiceOptions::default()).await?;
+/// println!("http://{}", service.address());
+/// service.serve(stop).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Service {
+    listener: TcpListener,
+    address: SocketAddr,
+    shared: Shared,
+}
+
+impl Service {
+    /// Listens on [`ServiceOptions::listen`]. Nothing is answered before [`serve`](Self::serve).
+    ///
+    /// # Errors
+    ///
+    /// [`BindError::NotLoopback`] for an address that other machines can reach, and
+    /// [`BindError::Listen`] for one that cannot be taken.
+    pub async fn bind(store: EventStore, options: ServiceOptions) -> Result<Self, BindError> {
+        let address = options.listen;
+        if !address.ip().is_loopback() {
+            return Err(BindError::NotLoopback { address });
+        }
+        let listen = |source| BindError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        Ok(Self { listener, address, shared: Inner::new(store, options) })
+    }
+
+    /// The address that it listens on, with the port that was taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until it is told to stop. Then it takes no more connections, lets requests and appends
+    /// that have begun end within [`ServiceOptions::drain_time_max`], and waits for every task.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError::Deadline`] when something had to be cut off.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel `stop` instead of dropping the future: tasks that it has started are ended, but not waited
+    /// for, when it is dropped.
+    pub async fn serve(self, stop: CancellationToken) -> Result<(), ServeError> {
+        let app = router::app(&self.shared);
+        let connections = Connections::new(Arc::clone(&self.shared));
+        connections.accept(&self.listener, app, &stop).await;
+        self.shared.stopping.cancel();
+        drop(self.listener);
+        match connections.drain().await {
+            0 => Ok(()),
+            unfinished => Err(ServeError::Deadline { unfinished }),
+        }
+    }
+}

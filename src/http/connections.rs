@@ -1,0 +1,125 @@
+//! Connections: accepted within a bound, ended within a deadline.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{limits::IDLE_TIME_MAX, shared::Shared};
+
+/// How long accepting waits when the operating system has no sockets left: others may close theirs.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The connections of a service.
+pub(super) struct Connections {
+    shared: Shared,
+    tasks: TaskTracker,
+    places: Arc<Semaphore>,
+}
+
+impl Connections {
+    pub(super) fn new(shared: Shared) -> Self {
+        let places = Arc::new(Semaphore::new(shared.options.connections_max));
+        Self { shared, tasks: TaskTracker::new(), places }
+    }
+
+    /// Accepts connections until it is told to stop.
+    pub(super) async fn accept(
+        &self,
+        listener: &TcpListener,
+        app: Router,
+        stop: &CancellationToken,
+    ) {
+        loop {
+            let next = async {
+                let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+                Some((listener.accept().await, place))
+            };
+            let accepted = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                next = next => next,
+            };
+            match accepted {
+                Some((Ok((socket, _)), place)) => self.begin(socket, app.clone(), place),
+                Some((Err(error), _)) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+                    }
+                }
+                None => return,
+            }
+        }
+    }
+
+    fn begin(&self, socket: TcpStream, app: Router, place: OwnedSemaphorePermit) {
+        // An answer is one write; waiting for more to send with it would only delay it.
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set an option of a connection");
+        }
+        let stopping = self.shared.stopping.clone();
+        let abort = self.shared.abort.clone();
+        self.tasks.spawn(async move {
+            let _place = place;
+            let mut http = http1::Builder::new();
+            http.timer(TokioTimer::new()).header_read_timeout(IDLE_TIME_MAX);
+            let service = TowerToHyperService::new(app);
+            let mut connection =
+                std::pin::pin!(http.serve_connection(TokioIo::new(socket), service));
+            let ended = tokio::select! {
+                biased;
+                () = abort.cancelled() => return,
+                ended = connection.as_mut() => ended,
+                () = stopping.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::select! {
+                        biased;
+                        () = abort.cancelled() => return,
+                        ended = connection.as_mut() => ended,
+                    }
+                }
+            };
+            if let Err(error) = ended {
+                // Clients go away; that is not a failure of the service.
+                tracing::debug!(%error, "a connection broke");
+            }
+        });
+    }
+
+    /// Waits for what has begun, within the deadline, and then ends it. Says how much was cut off.
+    pub(super) async fn drain(&self) -> usize {
+        self.tasks.close();
+        self.shared.writes.close();
+        let ended = async {
+            self.tasks.wait().await;
+            self.shared.writes.wait().await;
+        };
+        if tokio::time::timeout(self.shared.options.drain_time_max, ended).await.is_ok() {
+            return 0;
+        }
+        let unfinished = self.tasks.len().max(self.shared.writes.len());
+        self.shared.abort.cancel();
+        self.tasks.wait().await;
+        self.shared.writes.wait().await;
+        unfinished
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        // For a `serve` that was dropped: its tasks end by themselves.
+        self.shared.abort.cancel();
+    }
+}

@@ -1,0 +1,75 @@
+//! Whether the process is alive, and whether it can do its work.
+
+use axum::{Router, extract::State, response::Response, routing::get};
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
+
+use super::{
+    answer,
+    limits::READY_TIME_MAX,
+    openapi,
+    parameters::Parameters,
+    problem::{NOT_READY, Problem},
+    router::Routes,
+    shared::Shared,
+};
+
+/// A stream that nobody writes: its first event is asked for to see whether the store answers.
+const PROBED_STREAM: &str = "readiness-probe";
+
+#[derive(OpenApi)]
+#[openapi(paths(alive, ready))]
+struct Description;
+
+pub(super) fn routes() -> Routes {
+    let router = Router::new().route("/healthz", get(alive)).route("/readyz", get(ready));
+    Routes::new(router, Description::openapi())
+}
+
+/// That it is so.
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    /// `alive` or `ready`.
+    status: &'static str,
+}
+
+/// Whether the process answers.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "service",
+    responses((status = 200, description = "The process answers", body = Health), openapi::BadRequests)
+)]
+async fn alive(parameters: Parameters) -> Result<Response, Problem> {
+    parameters.only(&[])?;
+    answer::ok(&Health { status: "alive" })
+}
+
+/// Whether requests can be answered: the store answers a point read in time, and the service is not about
+/// to stop.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "service",
+    responses(
+        (status = 200, description = "Requests can be answered", body = Health),
+        (status = 503, description = "They cannot, at the moment", body = openapi::ProblemSchema<'_>,
+         content_type = "application/problem+json"),
+        openapi::BadRequests,
+    )
+)]
+async fn ready(State(shared): State<Shared>, parameters: Parameters) -> Result<Response, Problem> {
+    parameters.only(&[])?;
+    if shared.stopping.is_cancelled() {
+        return Err(Problem::new(&NOT_READY, "the service is about to stop"));
+    }
+    let probe = Box::pin(shared.store.read_event(PROBED_STREAM, 1));
+    match tokio::time::timeout(READY_TIME_MAX, probe).await {
+        Ok(Ok(_)) => answer::ok(&Health { status: "ready" }),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the store does not answer");
+            Err(Problem::new(&NOT_READY, "the store does not answer"))
+        }
+        Err(_) => Err(Problem::new(&NOT_READY, "the store does not answer in time")),
+    }
+}

@@ -1,0 +1,121 @@
+//! The limits of the service, each with its reason.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+/// The port that the service takes unless another is named.
+pub const PORT_DEFAULT: u16 = 8080;
+/// The bytes of the largest body. The largest batch has 2 MiB; escapes and spaces may double that.
+pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How much of a body that is too large is still read, so that the client sees the answer instead of a
+/// broken connection.
+pub const BODY_DRAIN_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
+/// How long a body may take to arrive: the largest one over a slow line.
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long a connection may be idle, and how long the header of a request may take.
+pub const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long the store may take for one request. A little more than an append takes at most, so that the
+/// store's own answer is the one that is given.
+pub const STORE_TIME_MAX: Duration = Duration::from_secs(35);
+/// The requests in flight. Each holds a body and a page at most; more of them wait no less in the store.
+pub const REQUESTS_MAX: usize = 512;
+/// The connections. Each costs a task and its buffers; more of them wait until they are accepted.
+pub const CONNECTIONS_MAX: usize = 1024;
+/// What a client is told to wait when there are too many requests: they end within moments.
+pub const OVERLOAD_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// What a client is told to wait when the store says nothing: its throughput is counted per second.
+pub const THROTTLE_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long requests that have begun may take to end when the service stops: less than what service
+/// managers grant.
+pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long the store may take to say that it is there.
+pub const READY_TIME_MAX: Duration = Duration::from_secs(2);
+/// The events or streams of a page unless a request says how many.
+pub const PAGE_LIMIT_DEFAULT: u32 = 100;
+/// The most events or streams of a page. A page is held in memory.
+pub const PAGE_LIMIT_MAX: u32 = 1000;
+/// The longest request id that is taken from a client, in characters.
+pub const REQUEST_ID_CHARS_MAX: usize = 128;
+/// The longest idempotency key, in characters.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// The longest session token that is taken, in bytes: a token names each physical partition once.
+pub const SESSION_TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// The most attributes of a `CloudEvents` event: the standard ones, ours, and room for more.
+pub const CLOUD_EVENT_ATTRIBUTES_MAX: usize = 64;
+
+/// How the service listens and what it bears.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServiceOptions {
+    /// Where it listens: loopback only; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How long requests that have begun may take to end when the service stops.
+    pub drain_time_max: Duration,
+    /// How long a body may take to arrive.
+    pub body_time_max: Duration,
+    /// How long the store may take for one request.
+    pub store_time_max: Duration,
+    /// The requests in flight.
+    pub requests_max: usize,
+    /// The connections.
+    pub connections_max: usize,
+}
+
+impl Default for ServiceOptions {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT_DEFAULT)),
+            drain_time_max: DRAIN_TIME_MAX,
+            body_time_max: BODY_TIME_MAX,
+            store_time_max: STORE_TIME_MAX,
+            requests_max: REQUESTS_MAX,
+            connections_max: CONNECTIONS_MAX,
+        }
+    }
+}
+
+impl ServiceOptions {
+    /// Sets where it listens.
+    #[must_use]
+    pub fn with_listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Sets how long requests that have begun may take to end when the service stops.
+    #[must_use]
+    pub fn with_drain_time_max(mut self, time: Duration) -> Self {
+        self.drain_time_max = time;
+        self
+    }
+
+    /// Sets how long a body may take to arrive.
+    #[must_use]
+    pub fn with_body_time_max(mut self, time: Duration) -> Self {
+        self.body_time_max = time;
+        self
+    }
+
+    /// Sets how long the store may take for one request.
+    #[must_use]
+    pub fn with_store_time_max(mut self, time: Duration) -> Self {
+        self.store_time_max = time;
+        self
+    }
+
+    /// Sets how many requests may be in flight; the ones behind them are refused with 503.
+    #[must_use]
+    pub fn with_requests_max(mut self, requests: usize) -> Self {
+        self.requests_max = requests;
+        self
+    }
+
+    /// Sets how many connections there may be; the ones behind them wait.
+    #[must_use]
+    pub fn with_connections_max(mut self, connections: usize) -> Self {
+        self.connections_max = connections;
+        self
+    }
+}

@@ -1,0 +1,127 @@
+//! Putting the parts of the interface together.
+
+use axum::{
+    Router,
+    extract::State,
+    http::{Method, StatusCode},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde_json::json;
+use utoipa::openapi::OpenApi;
+
+use super::{
+    answer, health, observe, openapi,
+    parameters::{NamePath, Parameters},
+    problem::{METHOD_NOT_ALLOWED, PROBLEM_TYPES, Problem, ProblemType, ROUTE_NOT_FOUND},
+    shared::Shared,
+    streams,
+};
+
+/// A part of the interface: its routes, their description, and its types of problems.
+pub(crate) struct Routes {
+    router: Router<Shared>,
+    description: OpenApi,
+    problems: &'static [&'static ProblemType],
+}
+
+impl Routes {
+    pub(crate) fn new(router: Router<Shared>, description: OpenApi) -> Self {
+        Self { router, description, problems: &[] }
+    }
+
+    /// Adds the types of problems that only this part has.
+    #[must_use]
+    #[allow(dead_code, reason = "for parts with rules of their own; streams have none")]
+    pub(crate) fn with_problems(mut self, problems: &'static [&'static ProblemType]) -> Self {
+        self.problems = problems;
+        self
+    }
+}
+
+/// The parts of the interface.
+fn parts() -> Vec<Routes> {
+    vec![health::routes(), streams::routes()]
+}
+
+/// The whole application.
+pub(super) fn app(shared: &Shared) -> Router {
+    let mut router = Router::new();
+    let mut description = openapi::description();
+    let mut problems = PROBLEM_TYPES.to_vec();
+    for part in parts() {
+        router = router.merge(part.router);
+        description.merge(part.description);
+        problems.extend(part.problems);
+    }
+    let description = openapi::served(description);
+    router
+        .route("/", get(index))
+        .route("/openapi.json", get(move |parameters| description.clone().answer(parameters)))
+        .route("/problems/{slug}", get(move |slug, parameters| explain(problems, slug, parameters)))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(route_not_found)
+        .layer(middleware::from_fn_with_state(Shared::clone(shared), observe::observe))
+        .with_state(Shared::clone(shared))
+}
+
+/// What there is.
+#[utoipa::path(
+    get,
+    path = "/",
+    tag = "service",
+    responses((status = 200, description = "Links to what there is", body = Value), openapi::ReadProblems)
+)]
+pub(super) async fn index(parameters: Parameters) -> Result<Response, Problem> {
+    parameters.only(&[])?;
+    answer::ok(&json!({
+        "streams": "/streams",
+        "stream": "/streams/{id}",
+        "events": "/streams/{id}/events",
+        "event": "/streams/{id}/events/{n}",
+        "description": "/openapi.json",
+        "problem": "/problems/{slug}",
+        "alive": "/healthz",
+        "ready": "/readyz",
+    }))
+}
+
+/// What a type of problem means.
+#[utoipa::path(
+    get,
+    path = "/problems/{slug}",
+    tag = "service",
+    params(("slug" = String, Path, description = "The last part of the type of a problem")),
+    responses(
+        (status = 200, description = "What it means and what to do", body = openapi::ProblemExplanation),
+        openapi::LookupProblems,
+    )
+)]
+#[allow(dead_code, reason = "the description of `explain`, which has one argument more")]
+pub(super) fn problem() {}
+
+async fn explain(
+    problems: Vec<&'static ProblemType>,
+    NamePath(slug): NamePath,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.only(&[])?;
+    let found = problems.iter().find(|problem| problem.slug == slug);
+    let problem = found.ok_or_else(|| {
+        Problem::new(&ROUTE_NOT_FOUND, "there is no type of problem with this name")
+    })?;
+    answer::ok(&openapi::ProblemExplanation::new(problem))
+}
+
+async fn route_not_found() -> Problem {
+    Problem::new(&ROUTE_NOT_FOUND, "there is nothing at this path")
+}
+
+/// The router adds the header `Allow`.
+async fn method_not_allowed(State(_): State<Shared>, method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    Problem::new(&METHOD_NOT_ALLOWED, "the path does not take this method").into_response()
+}

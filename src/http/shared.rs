@@ -1,0 +1,99 @@
+//! What the handlers share.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{limits::ServiceOptions, problem::Problem};
+use crate::{
+    clock::{Clock, SystemClock},
+    store::EventStore,
+};
+
+/// What every handler gets.
+pub(crate) type Shared = Arc<Inner>;
+
+/// The store, and what bounds and ends the work on it.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) store: EventStore,
+    pub(crate) options: ServiceOptions,
+    /// Measures how long requests take.
+    pub(crate) clock: SystemClock,
+    /// The requests that may still begin.
+    pub(super) requests: Arc<Semaphore>,
+    /// Writes that outlive the connections of their clients.
+    pub(super) writes: TaskTracker,
+    /// No new work: readiness says so.
+    pub(super) stopping: CancellationToken,
+    /// The time to end is over.
+    pub(super) abort: CancellationToken,
+}
+
+impl Inner {
+    pub(super) fn new(store: EventStore, options: ServiceOptions) -> Shared {
+        Arc::new(Self {
+            store,
+            requests: Arc::new(Semaphore::new(options.requests_max)),
+            options,
+            clock: SystemClock::new(),
+            writes: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            abort: CancellationToken::new(),
+        })
+    }
+
+    /// Does a write to its end, also when the client goes away meanwhile; nothing when it takes too
+    /// long or is cut off by the end of the service.
+    ///
+    /// # Cancel safety
+    ///
+    /// The write goes on when the future is dropped.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        in_flight: InFlight,
+        write: impl Future<Output = T> + Send + 'static,
+    ) -> Result<Option<T>, Problem> {
+        let abort = self.abort.clone();
+        let writing = self.writes.spawn(async move {
+            let _in_flight = in_flight;
+            tokio::select! {
+                biased;
+                done = write => Some(done),
+                () = abort.cancelled() => None,
+            }
+        });
+        match tokio::time::timeout(self.options.store_time_max, writing).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => {
+                tracing::error!(panicked = error.is_panic(), "a write did not end");
+                Err(Problem::internal())
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Waits for a read, but not for ever.
+    pub(crate) async fn read<T>(&self, read: impl Future<Output = T>) -> Result<T, Problem> {
+        let read = tokio::time::timeout(self.options.store_time_max, read).await;
+        read.map_err(|_| Problem::unavailable())
+    }
+
+    /// The time since the service was made.
+    pub(super) fn elapsed(&self) -> std::time::Duration {
+        self.clock.monotonic()
+    }
+}
+
+/// The place of a request among those in flight, which a write keeps when its client goes away.
+#[derive(Debug, Clone)]
+pub(crate) struct InFlight {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl InFlight {
+    pub(super) fn new(permit: OwnedSemaphorePermit) -> Self {
+        Self { _permit: Arc::new(permit) }
+    }
+}
