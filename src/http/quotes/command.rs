@@ -57,7 +57,7 @@ impl FromRequest<Shared> for Asked {
         };
         let session_token = session_token(&parts.headers)?;
         let options =
-            CommandOptions { session_token, expected_version, ..CommandOptions::default() };
+            CommandOptions { expected_version, session_token, ..CommandOptions::default() };
         // Every route but the ones about health has a place.
         let in_flight = parts.extensions.remove().ok_or_else(Problem::internal)?;
         let body = text(shared, &parts, body).await?;
