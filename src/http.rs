@@ -9,7 +9,8 @@
 //!   the end of the service waits for.
 //! - Connections, requests in flight, bodies, pages and waits are bounded; see [`limits`].
 //!
-//! This module is the only one with status codes. It knows no domain rules. A part of the interface is
+//! This module is the only one with status codes. It knows no rules of a domain; those of quotes are in
+//! [`crate::quotes`]. A part of the interface is
 //! a [`Routes`](router::Routes): a router, its description and its types of problems; the parts are put
 //! together in [`router`].
 
@@ -27,6 +28,7 @@ mod observe;
 mod openapi;
 mod parameters;
 mod problem;
+mod quotes;
 mod request_id;
 mod router;
 mod shared;
@@ -139,7 +141,9 @@ impl Service {
         connections.accept(&self.listener, app, &stop).await;
         self.shared.stopping.cancel();
         drop(self.listener);
-        match connections.drain().await {
+        let unfinished = connections.drain().await;
+        self.shared.quotes.close().await;
+        match unfinished {
             0 => Ok(()),
             unfinished => Err(ServeError::Deadline { unfinished }),
         }

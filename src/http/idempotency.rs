@@ -45,7 +45,6 @@ impl IdempotencyKey {
     }
 
     /// The key as text, for commands, whose ids follow from it in another way.
-    #[allow(dead_code, reason = "appends need only the ids of events")]
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

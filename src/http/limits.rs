@@ -25,6 +25,8 @@ pub const REQUESTS_MAX: usize = 512;
 pub const CONNECTIONS_MAX: usize = 1024;
 /// What a client is told to wait when there are too many requests: they end within moments.
 pub const OVERLOAD_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// What a client is told to wait when others change a quote all the time.
+pub const CONTENTION_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// What a client is told to wait when the store says nothing: its throughput is counted per second.
 pub const THROTTLE_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long requests that have begun may take to end when the service stops: less than what service

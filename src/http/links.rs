@@ -9,6 +9,11 @@ pub(crate) fn stream(id: &str) -> String {
     format!("/streams/{}", encode(id))
 }
 
+/// The path of a quote.
+pub(crate) fn quote(id: &str) -> String {
+    format!("/quotes/{}", encode(id))
+}
+
 /// The path of an event.
 pub(crate) fn event(id: &str, sequence_number: u64) -> String {
     format!("/streams/{}/events/{sequence_number}", encode(id))

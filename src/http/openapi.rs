@@ -32,6 +32,7 @@ use super::{
     paths(router::index, router::problem),
     components(schemas(ProblemSchema<'_>, InputError)),
     tags(
+        (name = "quotes", description = "The reference domain: an insurance quote"),
         (name = "streams", description = "Streams and their events"),
         (name = "service", description = "The service itself"),
     )
@@ -94,7 +95,8 @@ pub(crate) fn problem(description: &str, headers: &[&str]) -> RefOr<ResponseDesc
     answer.build().into()
 }
 
-fn problems(statuses: &[u16]) -> BTreeMap<String, RefOr<ResponseDescription>> {
+/// The problems with these statuses, for descriptions.
+pub(crate) fn problems(statuses: &[u16]) -> BTreeMap<String, RefOr<ResponseDescription>> {
     let described = |status: &u16| {
         let (text, headers): (&str, &[&str]) = match status {
             400 => ("A parameter, a header or the form of the body is wrong", &[]),

@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 
 pub(crate) use self::{
     kinds::*,
-    store::{BadPlace, of_append, of_input, of_read, part_name},
+    store::{BadPlace, bodies, of_append, of_input, of_read, part_name},
 };
 use super::{
     limits::{OVERLOAD_RETRY_AFTER, THROTTLE_RETRY_AFTER},
@@ -167,6 +167,19 @@ impl Problem {
             header: None,
             detail: detail.into(),
         });
+        problem
+    }
+
+    /// A body whose members at these pointers are not what is needed.
+    pub(crate) fn fields(problems: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut problem = Self::new(&INVALID_BODY, "the body is not what is needed here");
+        let error = |(pointer, detail)| InputError {
+            pointer: Some(pointer),
+            parameter: None,
+            header: None,
+            detail,
+        };
+        problem.0.errors.extend(problems.into_iter().map(error));
         problem
     }
 

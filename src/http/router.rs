@@ -15,6 +15,7 @@ use super::{
     answer, health, observe, openapi,
     parameters::{NamePath, Parameters},
     problem::{METHOD_NOT_ALLOWED, PROBLEM_TYPES, Problem, ProblemType, ROUTE_NOT_FOUND},
+    quotes,
     shared::Shared,
     streams,
 };
@@ -33,7 +34,6 @@ impl Routes {
 
     /// Adds the types of problems that only this part has.
     #[must_use]
-    #[allow(dead_code, reason = "for parts with rules of their own; streams have none")]
     pub(crate) fn with_problems(mut self, problems: &'static [&'static ProblemType]) -> Self {
         self.problems = problems;
         self
@@ -42,7 +42,7 @@ impl Routes {
 
 /// The parts of the interface.
 fn parts() -> Vec<Routes> {
-    vec![health::routes(), streams::routes()]
+    vec![health::routes(), streams::routes(), quotes::routes()]
 }
 
 /// The whole application.
@@ -76,6 +76,8 @@ pub(super) fn app(shared: &Shared) -> Router {
 pub(super) async fn index(parameters: Parameters) -> Result<Response, Problem> {
     parameters.only(&[])?;
     answer::ok(&json!({
+        "quotes": "/quotes",
+        "quote": "/quotes/{id}",
         "streams": "/streams",
         "stream": "/streams/{id}",
         "events": "/streams/{id}/events",

@@ -7,7 +7,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{limits::ServiceOptions, problem::Problem};
 use crate::{
+    aggregate::{Repository, RepositoryOptions},
     clock::{Clock, SystemClock},
+    quotes::Quote,
     store::EventStore,
 };
 
@@ -18,6 +20,7 @@ pub(crate) type Shared = Arc<Inner>;
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) store: EventStore,
+    pub(crate) quotes: Repository<Quote>,
     pub(crate) options: ServiceOptions,
     /// Measures how long requests take.
     pub(crate) clock: SystemClock,
@@ -33,8 +36,11 @@ pub(crate) struct Inner {
 
 impl Inner {
     pub(super) fn new(store: EventStore, options: ServiceOptions) -> Shared {
+        // Quotes are short: one query reads all of their events, so snapshots would only cost.
+        let quotes = Repository::new(store.clone(), RepositoryOptions::default());
         Arc::new(Self {
             store,
+            quotes,
             requests: Arc::new(Semaphore::new(options.requests_max)),
             options,
             clock: SystemClock::new(),

@@ -38,7 +38,7 @@ pub(super) fn routes() -> Routes {
 }
 
 /// The session token of a read, if it has one.
-fn session_token(headers: &HeaderMap) -> Result<Option<SessionToken>, Problem> {
+pub(crate) fn session_token(headers: &HeaderMap) -> Result<Option<SessionToken>, Problem> {
     let Some(value) = headers.get(SESSION_TOKEN) else { return Ok(None) };
     let is_fit = (1..=SESSION_TOKEN_BYTES_MAX).contains(&value.len())
         && value.as_bytes().iter().all(u8::is_ascii_graphic);

@@ -124,7 +124,8 @@ fn with_usage(problem: Problem, usage: Usage) -> Problem {
     if usage == Usage::default() { problem } else { problem.with_usage(usage) }
 }
 
-fn bodies(events: &[RecordedEvent]) -> Value {
+/// Events as members of a problem.
+pub(crate) fn bodies(events: &[RecordedEvent]) -> Value {
     let body = |event| serde_json::to_value(EventBody::new(event)).unwrap_or_default();
     events.iter().map(body).collect()
 }

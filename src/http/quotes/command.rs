@@ -1,0 +1,186 @@
+//! Commands: from a request to what became of it.
+
+use axum::{
+    extract::{FromRequest, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    response::Response,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use super::refusal;
+use crate::{
+    aggregate::{CommandId, CommandOptions, CommandOutcome, Executed},
+    event::content_hash,
+    http::{
+        answer, body, etag,
+        idempotency::IdempotencyKey,
+        media::{self, JSON},
+        problem::{Problem, REQUEST_CHARGE, request_charge},
+        shared::{InFlight, Shared},
+        streams::{SESSION_TOKEN, session_token},
+    },
+    quotes::{Action, Actor, Quote, QuoteCommand, QuoteView, ValidationError},
+    stream::{ExpectedVersion, StreamId},
+};
+
+/// The header that says who asks. Until there is authentication, the caller is believed.
+pub(crate) const ACTOR: HeaderName = HeaderName::from_static("x-actor");
+/// Who asks unless the header says so.
+const ACTOR_DEFAULT: &str = "api";
+/// What a body may be.
+const TYPES: &[&str] = &[JSON];
+
+/// What a request asks for, read to its end.
+pub(super) struct Asked {
+    /// Who asks.
+    pub(super) by: Actor,
+    pub(super) key: Option<IdempotencyKey>,
+    pub(super) options: CommandOptions,
+    /// The body; an empty object where there is none.
+    pub(super) body: String,
+    in_flight: InFlight,
+}
+
+impl FromRequest<Shared> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, shared: &Shared) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let by = actor(&parts.headers)?;
+        let key = IdempotencyKey::of(&parts.headers)?;
+        let expected_version = match etag::required_version(&parts.headers)? {
+            Some(ExpectedVersion::NoStream) => Some(0),
+            Some(ExpectedVersion::Exact(version)) => Some(version),
+            // A quote must exist for every command but the first, whatever the header says.
+            Some(ExpectedVersion::StreamExists | ExpectedVersion::Any) | None => None,
+        };
+        let session_token = session_token(&parts.headers)?;
+        let options =
+            CommandOptions { expected_version, session_token, ..CommandOptions::default() };
+        // Every route but the ones about health has a place.
+        let in_flight = parts.extensions.remove().ok_or_else(Problem::internal)?;
+        let body = text(shared, &parts, body).await?;
+        Ok(Self { by, key, options, body, in_flight })
+    }
+}
+
+/// The body as text. One that is missing needs no type.
+async fn text(shared: &Shared, parts: &Parts, body: axum::body::Body) -> Result<String, Problem> {
+    let has_type = parts.headers.contains_key(header::CONTENT_TYPE);
+    if has_type {
+        media::of_body(&parts.headers, TYPES)?;
+    }
+    let bytes = body::read(shared, body).await?;
+    match body::text(&bytes)? {
+        text if text.trim().is_empty() => Ok("{}".to_owned()),
+        text if has_type => Ok(text.to_owned()),
+        // Says what types there are.
+        text => media::of_body(&parts.headers, TYPES).map(|_| text.to_owned()),
+    }
+}
+
+fn actor(headers: &HeaderMap) -> Result<Actor, Problem> {
+    let mut values = headers.get_all(ACTOR).iter();
+    let name = match (values.next().map(HeaderValue::to_str), values.next()) {
+        (None, _) => ACTOR_DEFAULT,
+        (Some(Ok(name)), None) => name,
+        _ => return Err(Problem::header(ACTOR.as_str(), "one value, in ASCII")),
+    };
+    Actor::new(name).map_err(|problem| Problem::header(ACTOR.as_str(), problem.to_string()))
+}
+
+/// A command's name, and the body that came with it.
+fn fingerprint(kind: &str, body: &Value) -> String {
+    content_hash(&mut String::new(), kind, 1, body).as_str().to_owned()
+}
+
+/// Has the command of an input decided, and says what became of it.
+pub(super) async fn run<I>(
+    shared: Shared,
+    id: StreamId,
+    asked: Asked,
+    kind: &'static str,
+) -> Result<Response, Problem>
+where
+    I: DeserializeOwned + TryInto<Action, Error = ValidationError>,
+{
+    let input: I = body::json(&asked.body)?;
+    let action = input.try_into().map_err(|invalid| refusal::of_validation(&invalid))?;
+    let (_, executed) = execute(&shared, &id, asked, kind, action).await?;
+    done(&id, &executed, StatusCode::OK)
+}
+
+/// Has a command decided. It goes on when the client goes away.
+pub(super) async fn execute(
+    shared: &Shared,
+    id: &StreamId,
+    asked: Asked,
+    kind: &'static str,
+    action: Action,
+) -> Result<(bool, Executed<Quote>), Problem> {
+    let Asked { by, key, mut options, body, in_flight } = asked;
+    let is_conditional = options.expected_version;
+    if let Some(key) = &key {
+        let id = CommandId::new(key.as_str())
+            .map_err(|error| Problem::header("idempotency-key", error.to_string()))?;
+        let body: Value = body::json(&body)?;
+        options = options.with_id(id).with_fingerprint(fingerprint(kind, &body));
+    }
+    let command = QuoteCommand { by, at: shared.store.now(), action };
+    let (quotes, stream) = (shared.quotes.clone(), id.clone());
+    let work = async move { Box::pin(quotes.execute(stream, &command, options)).await };
+    match shared.write(in_flight, work).await? {
+        Some(Ok(executed)) => {
+            Ok((matches!(executed.outcome, CommandOutcome::Appended(_)), executed))
+        }
+        Some(Err(error)) => Err(refusal::of_command(error, is_conditional)),
+        None => Err(Problem::outcome_unknown()),
+    }
+}
+
+/// What became of a command.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DoneBody<'a> {
+    outcome: &'static str,
+    /// The places of its events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<u64>,
+    quote: &'a QuoteView,
+}
+
+/// The answer to a command: what became of it, and the quote as it is now.
+pub(super) fn done(
+    id: &StreamId,
+    executed: &Executed<Quote>,
+    status: StatusCode,
+) -> Result<Response, Problem> {
+    let view = QuoteView::new(id.as_str(), executed.version, &executed.state);
+    let view = view.ok_or_else(|| refusal::not_found(executed.usage))?;
+    let (outcome, receipt) = match &executed.outcome {
+        CommandOutcome::Appended(receipt) => ("appended", Some(receipt)),
+        CommandOutcome::Repeated(receipt) => ("repeated", Some(receipt)),
+        CommandOutcome::Nothing => ("nothing", None),
+    };
+    let (first, last) = (receipt.map(|receipt| receipt.first), receipt.map(|receipt| receipt.last));
+    let mut answer =
+        answer::of_value(status, JSON, &DoneBody { outcome, first, last, quote: &view })?;
+    let headers = answer.headers_mut();
+    headers.insert(header::ETAG, etag::of_version(executed.version));
+    headers.insert(REQUEST_CHARGE, request_charge(executed.usage.request_charge));
+    let token = executed.session_token.as_ref();
+    if let Some(Ok(token)) = token.map(|token| HeaderValue::from_str(token.as_str())) {
+        headers.insert(SESSION_TOKEN, token);
+    }
+    Ok(answer)
+}
+
+/// The members of an object without one of them.
+pub(super) fn without(text: &str, name: &str) -> Result<(Option<Value>, String), Problem> {
+    let mut members: Map<String, Value> = body::json(text)?;
+    let taken = members.shift_remove(name);
+    Ok((taken, Value::Object(members).to_string()))
+}
