@@ -15,7 +15,7 @@ pub const BODY_DRAIN_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
 /// How long a body may take to arrive: the largest one over a slow line.
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long a connection may be idle, and how long the header of a request may take.
-pub const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
+pub const IDLE_TIME_MAX: Duration = Duration::from_mins(1);
 /// How long the store may take for one request. A little more than an append takes at most, so that the
 /// store's own answer is the one that is given.
 pub const STORE_TIME_MAX: Duration = Duration::from_secs(35);

@@ -82,8 +82,7 @@ pub(super) async fn append(
     drop(bytes);
     let (expected, is_conditional) = settle(order.expected, required)?;
     let ids: Vec<EventId> = order.events.iter().map(NewEvent::id).collect();
-    let mut options = AppendOptions::default();
-    options.aggregate_type = order.aggregate_type;
+    let options = AppendOptions { aggregate_type: order.aggregate_type };
     // Every route but the ones about health has a place.
     let in_flight: InFlight = parts.extensions.remove().ok_or_else(Problem::internal)?;
     let store = shared.store.clone();

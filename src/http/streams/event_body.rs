@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     event::{EventId, Metadata, RecordedEvent, format_timestamp},
-    store::Receipt,
+    store::{Receipt, SessionToken},
 };
 
 /// An event of a stream.
@@ -139,7 +139,7 @@ impl<'a> ReceiptBody<'a> {
             outcome: if is_repeated { AppendedAs::Repeated } else { AppendedAs::Appended },
             request_charge: receipt.request_charge,
             round_trips: receipt.round_trips,
-            session_token: receipt.session_token.as_ref().map(|token| token.as_str()),
+            session_token: receipt.session_token.as_ref().map(SessionToken::as_str),
             event_ids,
         }
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{EventBody, SESSION_TOKEN, session_token};
+use super::{EventBody, SESSION_TOKEN, read_problem, session_token};
 use crate::{
     event::RecordedEvent,
     http::{
@@ -20,7 +20,7 @@ use crate::{
         media::{self, CLOUD_EVENTS, JSON},
         openapi::StoreReadProblems,
         parameters::{Parameters, StreamPath},
-        problem::{self, Problem, REQUEST_CHARGE, STREAM_NOT_FOUND, request_charge},
+        problem::{Problem, REQUEST_CHARGE, STREAM_NOT_FOUND, request_charge},
         shared::{Inner, Shared},
     },
     store::{SessionToken, Usage},
@@ -109,7 +109,8 @@ impl Range {
          description = "The most events of the page, 100 unless it is given"),
         ("asOf" = Option<String>, Query, format = DateTime,
          description = "Ends before the first event that was recorded later"),
-        ("session-token" = Option<String>, Header, description = "Sees at least what a write has stored"),
+        ("session-token" = Option<String>, Header, pattern = "^[!-~]{1,8192}$",
+         description = "Sees at least what a write has stored"),
         ("If-None-Match" = Option<String>, Header, description = "Answers 304 when the page has this tag"),
     ),
     responses(
@@ -198,7 +199,7 @@ async fn read(
         while page.events.len() <= limit
             && let Some(part) = pages.next().await
         {
-            let part = part.map_err(|error| problem::of_read(&error))?;
+            let part = part.map_err(|error| read_problem(&error, token.as_ref()))?;
             page.events.extend(part.events);
             page.usage += part.usage;
             let token = part.session_token.map(|token| HeaderValue::from_str(token.as_str()));
@@ -208,7 +209,7 @@ async fn read(
     if page.events.is_empty() {
         // Nothing in the range: is there a stream at all?
         let version = Box::pin(shared.store.version(stream)).await;
-        let version = version.map_err(|error| problem::of_read(&error))?;
+        let version = version.map_err(|error| read_problem(&error, None))?;
         page.usage += version.usage;
         if version.value == 0 {
             return Err(
