@@ -11,6 +11,7 @@
 mod cli;
 mod crash;
 mod fixture;
+mod http;
 mod readme;
 mod sdk;
 mod store;
