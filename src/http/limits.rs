@@ -53,6 +53,8 @@ pub struct ServiceOptions {
     pub listen: SocketAddr,
     /// How long requests that have begun may take to end when the service stops.
     pub drain_time_max: Duration,
+    /// How long a connection may be idle, and how long the header of a request may take.
+    pub idle_time_max: Duration,
     /// How long a body may take to arrive.
     pub body_time_max: Duration,
     /// How long the store may take for one request.
@@ -68,6 +70,7 @@ impl Default for ServiceOptions {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT_DEFAULT)),
             drain_time_max: DRAIN_TIME_MAX,
+            idle_time_max: IDLE_TIME_MAX,
             body_time_max: BODY_TIME_MAX,
             store_time_max: STORE_TIME_MAX,
             requests_max: REQUESTS_MAX,
@@ -88,6 +91,13 @@ impl ServiceOptions {
     #[must_use]
     pub fn with_drain_time_max(mut self, time: Duration) -> Self {
         self.drain_time_max = time;
+        self
+    }
+
+    /// Sets how long a connection may be idle, and how long the header of a request may take.
+    #[must_use]
+    pub fn with_idle_time_max(mut self, time: Duration) -> Self {
+        self.idle_time_max = time;
         self
     }
 

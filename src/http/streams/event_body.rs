@@ -62,7 +62,6 @@ struct CommitBody {
 #[allow(dead_code, reason = "the description of `Metadata`, which knows no HTTP")]
 pub(super) struct MetadataBody {
     /// What all events of one business transaction share.
-    #[schema(nullable = false)]
     correlation_id: Option<String>,
     /// The command or event that caused this one.
     causation_id: Option<String>,
@@ -73,8 +72,8 @@ pub(super) struct MetadataBody {
     /// Who did it.
     actor: Option<String>,
     /// Whatever else the application wants to keep.
-    #[schema(value_type = Option<Object>)]
-    custom: Option<Value>,
+    #[schema(value_type = Object, required = false)]
+    custom: Value,
 }
 
 impl<'a> EventBody<'a> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cosmos_event_store::http::{BindError, Service, ServiceOptions};
 use serde_json::json;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::service::{Served, until};
 use crate::fixture::Fixture;
@@ -51,6 +51,23 @@ async fn a_slow_body_is_given_up() {
     let mut answer = vec![0; 16];
     socket.read_exact(&mut answer).await.unwrap();
     assert_eq!(answer, b"HTTP/1.1 408 Req");
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_are_closed() {
+    let served = Served::with(
+        |store| store,
+        |service| service.with_idle_time_max(Duration::from_millis(100)),
+    )
+    .await;
+    let ask = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    for (said, answered) in [("", ""), ("GET /hea", ""), (ask, "HTTP/1.1 200 OK")] {
+        let mut socket = served.socket().await;
+        socket.write_all(said.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(answered), "{answer}");
+    }
 }
 
 #[tokio::test]
