@@ -41,7 +41,7 @@ impl Connection {
         self.buffer.clear();
         let end = loop {
             assert!(socket.read_buf(&mut self.buffer).await.unwrap() > 0, "the connection ended");
-            if let Some(end) = self.end() {
+            if let Some(end) = end(&self.buffer) {
                 break end;
             }
         };
@@ -51,12 +51,12 @@ impl Connection {
         let status = String::from_utf8_lossy(&self.buffer[..12]);
         assert_eq!(status, "HTTP/1.1 201", "{}", String::from_utf8_lossy(&self.buffer));
     }
+}
 
-    /// Where the answer ends, as soon as its header is there.
-    fn end(&self) -> Option<usize> {
-        let head = self.buffer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-        let text = String::from_utf8_lossy(&self.buffer[..head]);
-        let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-        Some(head + length.parse::<usize>().unwrap())
-    }
+/// Where an answer ends, as soon as its header is there.
+fn end(buffer: &[u8]) -> Option<usize> {
+    let head = buffer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let text = String::from_utf8_lossy(&buffer[..head]);
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+    Some(head + length.parse::<usize>().unwrap())
 }

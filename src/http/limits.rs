@@ -34,8 +34,11 @@ pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 pub const READY_TIME_MAX: Duration = Duration::from_secs(2);
 /// The events or streams of a page unless a request says how many.
 pub const PAGE_LIMIT_DEFAULT: u32 = 100;
-/// The most events or streams of a page. A page is held in memory.
+/// The most events or streams of a page. A page is held in memory; large events make it end earlier.
 pub const PAGE_LIMIT_MAX: u32 = 1000;
+/// The most pages of the store that one page is made of. The service ends each at 4 MB, so this is what
+/// bounds the bytes of a page.
+pub const STORE_PAGES_MAX: usize = 4;
 /// The longest request id that is taken from a client, in characters.
 pub const REQUEST_ID_CHARS_MAX: usize = 128;
 /// The longest idempotency key, in characters.

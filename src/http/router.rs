@@ -40,8 +40,8 @@ impl Routes {
     }
 }
 
-/// The parts of the interface.
-fn parts() -> Vec<Routes> {
+/// The parts of the interface. One with a state of its own makes it here and gives it to its router.
+fn parts(_: &Shared) -> Vec<Routes> {
     vec![health::routes(), streams::routes()]
 }
 
@@ -50,7 +50,7 @@ pub(super) fn app(shared: &Shared) -> Router {
     let mut router = Router::new();
     let mut description = openapi::description();
     let mut problems = PROBLEM_TYPES.to_vec();
-    for part in parts() {
+    for part in parts(shared) {
         router = router.merge(part.router);
         description.merge(part.description);
         problems.extend(part.problems);

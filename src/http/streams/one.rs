@@ -119,7 +119,7 @@ async fn read_event(
 }
 
 /// The first event of a read, and what it took to get it.
-async fn first(read: ReadStream) -> Result<(Option<RecordedEvent>, Usage), ReadError> {
+pub(super) async fn first(read: ReadStream) -> Result<(Option<RecordedEvent>, Usage), ReadError> {
     let mut usage = Usage::default();
     let mut pages = read.pages();
     while let Some(page) = pages.next().await {

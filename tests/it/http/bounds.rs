@@ -29,15 +29,20 @@ async fn only_loopback_is_listened_on() {
 #[tokio::test]
 async fn a_client_that_goes_away_does_not_cut_an_append() {
     // There is room for one connection, so the second one is answered when the first one is over.
-    let served = Served::with(|store| store, |service| service.with_connections_max(1)).await;
+    let served =
+        Served::with(|store| store, |service| service.with_connections_max(1).with_requests_max(1))
+            .await;
     served.hold_appends();
     let socket = served.begin_append("s-1", BODY.len(), BODY).await;
     served.until_in_the_store().await;
     drop(socket);
     served.get("/healthz").await.ok(200);
+    // It still counts among the requests in flight.
+    served.get("/streams").await.problem(503, "overloaded");
     assert!(served.fixture.events("s-1").await.is_empty());
     served.control().clear_faults();
     until(async || !served.fixture.events("s-1").await.is_empty()).await;
+    until(async || served.get("/streams").await.status == 200).await;
 }
 
 #[tokio::test]

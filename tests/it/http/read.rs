@@ -1,5 +1,6 @@
 //! Reads: pages, single events, streams, the list, and their tags.
 
+use cosmos_event_store::NewEvent;
 use serde_json::{Value, json};
 
 use super::service::{Answer, Served};
@@ -63,6 +64,22 @@ async fn a_page_costs_one_round_trip() {
         assert_eq!(served.fixture.requests(), 1, "{path}");
         assert!(answer.header("request-charge").parse::<f64>().unwrap() >= 1.0);
     }
+}
+
+#[tokio::test]
+async fn large_events_make_a_page_shorter() {
+    let served = Served::new().await;
+    let large = || NewEvent::new("Tested", "x".repeat(1_000_000)).unwrap();
+    for _ in 0..20 {
+        served.fixture.given("s-1", &[large()]).await;
+    }
+    let page = served.get("/streams/s-1/events?limit=1000").await;
+    assert!(page.text.len() < 20_000_000 && page.json()["next"].is_string());
+    let (all, pages) = all_numbers(&served, "/streams/s-1/events?limit=1000").await;
+    assert_eq!((all, pages), ((1..=20).collect(), 2));
+    let query = "limit=1000&direction=backwards";
+    let (all, pages) = all_numbers(&served, &format!("/streams/s-1/events?{query}")).await;
+    assert_eq!((all, pages), ((1..=20).rev().collect(), 2));
 }
 
 #[tokio::test]
