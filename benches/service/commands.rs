@@ -24,7 +24,7 @@ pub(crate) struct Commands {
 }
 
 impl Commands {
-    pub(crate) async fn new(store: &EventStore) -> Self {
+    pub(crate) fn new(store: &EventStore) -> Self {
         Self {
             quotes: Repository::new(store.clone(), RepositoryOptions::default()),
             done: counters(),
@@ -69,11 +69,12 @@ fn command(number: u64) -> QuoteCommand {
     let action = if number.is_multiple_of(EVENTS_PER_STREAM) {
         Action::try_from(InitiateInput::default()).unwrap()
     } else {
-        let mut input = ContactInput::default();
-        input.first_name = Some("Asha".to_owned());
-        input.last_name = Some("Raghunathan".to_owned());
-        input.email = Some(format!("asha.{number}@example.com"));
-        input.phone = Some("+91 80 5550 1234".to_owned());
+        let input = ContactInput {
+            first_name: Some("Asha".to_owned()),
+            last_name: Some("Raghunathan".to_owned()),
+            email: Some(format!("asha.{number}@example.com")),
+            phone: Some("+91 80 5550 1234".to_owned()),
+        };
         Action::try_from(input).unwrap()
     };
     QuoteCommand { by: Actor::new("bench").unwrap(), at: Timestamp::now(), action }

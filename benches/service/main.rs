@@ -138,7 +138,7 @@ async fn http_append_vs_library(scale: &Scale, store: &EventStore, appends: &App
 
 /// Commands that change the contact details of quotes, and plain appends of such an event, in turns.
 async fn command_cached_vs_append(scale: &Scale, store: &EventStore, appends: &Appends) {
-    let commands = Commands::new(store).await;
+    let commands = Commands::new(store);
     commands.per_second(scale.round).await;
     let (mut plain, mut probed, mut trusted) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..scale.rounds {

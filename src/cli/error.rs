@@ -102,9 +102,10 @@ impl CliError {
     /// What the process exits with.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::BadInput(_) | Self::Append(AppendError::BadInput(_)) => {
-                EXIT_USAGE
-            }
+            Self::Usage(_)
+            | Self::BadInput(_)
+            | Self::Append(AppendError::BadInput(_))
+            | Self::Bind(BindError::NotLoopback { .. }) => EXIT_USAGE,
             Self::Append(AppendError::Conflict { .. } | AppendError::EventIdReused { .. }) => {
                 EXIT_CONFLICT
             }

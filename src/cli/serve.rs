@@ -106,7 +106,7 @@ fn announce(
     let data_dir = account.folder().map(|folder| folder.display().to_string());
     match out.format() {
         Format::Json => {
-            out.json(&Serving { http, store, data_dir, openapi: format!("{http}/openapi.json") })?
+            out.json(&Serving { http, store, data_dir, openapi: format!("{http}/openapi.json") })?;
         }
         Format::Table => {
             if let Some(port) = account.replaced_port() {

@@ -24,7 +24,13 @@ const EVENT_ID_NAMESPACE: Uuid = uuid!("5e680334-35b9-54d8-b538-811c666f50a4");
 /// An event as `CloudEvents` has it. Other attributes may follow: lower-case letters and digits, with a
 /// string, an integer or a boolean as value.
 #[derive(ToSchema)]
-#[schema(as = CloudEvent)]
+#[schema(as = CloudEvent, example = json!({
+    "specversion": "1.0",
+    "id": "A-1",
+    "source": "/quotes",
+    "type": "QuoteInitiated",
+    "data": {"country": "IN"},
+}))]
 #[allow(dead_code, reason = "the description of what is read and written by hand")]
 pub(crate) struct CloudEventSchema {
     /// `1.0`.

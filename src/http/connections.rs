@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{limits::IDLE_TIME_MAX, shared::Shared};
+use super::shared::Shared;
 
 /// How long accepting waits when the operating system has no sockets left: others may close theirs.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -71,10 +71,11 @@ impl Connections {
         }
         let stopping = self.shared.stopping.clone();
         let abort = self.shared.abort.clone();
+        let idle = self.shared.options.idle_time_max;
         self.tasks.spawn(async move {
             let _place = place;
             let mut http = http1::Builder::new();
-            http.timer(TokioTimer::new()).header_read_timeout(IDLE_TIME_MAX);
+            http.timer(TokioTimer::new()).header_read_timeout(idle);
             let service = TowerToHyperService::new(app);
             let mut connection =
                 std::pin::pin!(http.serve_connection(TokioIo::new(socket), service));

@@ -15,7 +15,7 @@ pub const BODY_DRAIN_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
 /// How long a body may take to arrive: the largest one over a slow line.
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long a connection may be idle, and how long the header of a request may take.
-pub const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
+pub const IDLE_TIME_MAX: Duration = Duration::from_mins(1);
 /// How long the store may take for one request. A little more than an append takes at most, so that the
 /// store's own answer is the one that is given.
 pub const STORE_TIME_MAX: Duration = Duration::from_secs(35);
@@ -36,8 +36,11 @@ pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 pub const READY_TIME_MAX: Duration = Duration::from_secs(2);
 /// The events or streams of a page unless a request says how many.
 pub const PAGE_LIMIT_DEFAULT: u32 = 100;
-/// The most events or streams of a page. A page is held in memory.
+/// The most events or streams of a page. A page is held in memory; large events make it end earlier.
 pub const PAGE_LIMIT_MAX: u32 = 1000;
+/// The most pages of the store that one page is made of. The service ends each at 4 MB, so this is what
+/// bounds the bytes of a page.
+pub const STORE_PAGES_MAX: usize = 4;
 /// The longest request id that is taken from a client, in characters.
 pub const REQUEST_ID_CHARS_MAX: usize = 128;
 /// The longest idempotency key, in characters.
@@ -55,6 +58,8 @@ pub struct ServiceOptions {
     pub listen: SocketAddr,
     /// How long requests that have begun may take to end when the service stops.
     pub drain_time_max: Duration,
+    /// How long a connection may be idle, and how long the header of a request may take.
+    pub idle_time_max: Duration,
     /// How long a body may take to arrive.
     pub body_time_max: Duration,
     /// How long the store may take for one request.
@@ -70,6 +75,7 @@ impl Default for ServiceOptions {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT_DEFAULT)),
             drain_time_max: DRAIN_TIME_MAX,
+            idle_time_max: IDLE_TIME_MAX,
             body_time_max: BODY_TIME_MAX,
             store_time_max: STORE_TIME_MAX,
             requests_max: REQUESTS_MAX,
@@ -90,6 +96,13 @@ impl ServiceOptions {
     #[must_use]
     pub fn with_drain_time_max(mut self, time: Duration) -> Self {
         self.drain_time_max = time;
+        self
+    }
+
+    /// Sets how long a connection may be idle, and how long the header of a request may take.
+    #[must_use]
+    pub fn with_idle_time_max(mut self, time: Duration) -> Self {
+        self.idle_time_max = time;
         self
     }
 

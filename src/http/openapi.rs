@@ -1,4 +1,4 @@
-//! The description of the interface, made from the code (OpenAPI 3.1).
+//! The description of the interface, made from the code (`OpenAPI` 3.1).
 
 use std::collections::BTreeMap;
 
@@ -48,15 +48,15 @@ pub(super) fn description() -> utoipa::openapi::OpenApi {
 #[derive(Debug, Clone)]
 pub(super) struct Served(Bytes);
 
-pub(super) fn served(description: utoipa::openapi::OpenApi) -> Served {
+pub(super) fn served(description: &utoipa::openapi::OpenApi) -> Served {
     // A description has only texts as keys, so it always has a JSON form.
-    Served(serde_json::to_vec(&description).unwrap_or_default().into())
+    Served(serde_json::to_vec(description).unwrap_or_default().into())
 }
 
 impl Served {
-    pub(super) async fn answer(self, parameters: Parameters) -> Result<Response, Problem> {
+    pub(super) fn answer(&self, parameters: &Parameters) -> Result<Response, Problem> {
         parameters.only(&[])?;
-        Ok(answer::of_bytes(StatusCode::OK, JSON, self.0))
+        Ok(answer::of_bytes(StatusCode::OK, JSON, self.0.clone()))
     }
 }
 

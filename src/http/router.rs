@@ -55,11 +55,19 @@ pub(super) fn app(shared: &Shared) -> Router {
         description.merge(part.description);
         problems.extend(part.problems);
     }
-    let description = openapi::served(description);
+    let description = openapi::served(&description);
     router
         .route("/", get(index))
-        .route("/openapi.json", get(move |parameters| description.clone().answer(parameters)))
-        .route("/problems/{slug}", get(move |slug, parameters| explain(problems, slug, parameters)))
+        .route(
+            "/openapi.json",
+            get(async move |parameters: Parameters| description.answer(&parameters)),
+        )
+        .route(
+            "/problems/{slug}",
+            get(async move |NamePath(slug): NamePath, parameters: Parameters| {
+                explain(&problems, &slug, &parameters)
+            }),
+        )
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(route_not_found)
         .layer(middleware::from_fn_with_state(Shared::clone(shared), observe::observe))
@@ -94,7 +102,8 @@ pub(super) async fn index(parameters: Parameters) -> Result<Response, Problem> {
     get,
     path = "/problems/{slug}",
     tag = "service",
-    params(("slug" = String, Path, description = "The last part of the type of a problem")),
+    params(("slug" = String, Path, description = "The last part of the type of a problem",
+            example = "conflict")),
     responses(
         (status = 200, description = "What it means and what to do", body = openapi::ProblemExplanation),
         openapi::LookupProblems,
@@ -103,10 +112,10 @@ pub(super) async fn index(parameters: Parameters) -> Result<Response, Problem> {
 #[allow(dead_code, reason = "the description of `explain`, which has one argument more")]
 pub(super) fn problem() {}
 
-async fn explain(
-    problems: Vec<&'static ProblemType>,
-    NamePath(slug): NamePath,
-    parameters: Parameters,
+fn explain(
+    problems: &[&'static ProblemType],
+    slug: &str,
+    parameters: &Parameters,
 ) -> Result<Response, Problem> {
     parameters.only(&[])?;
     let found = problems.iter().find(|problem| problem.slug == slug);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::{extract::FromRequestParts, http::request::Parts};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -96,6 +97,15 @@ impl Inner {
 #[derive(Debug, Clone)]
 pub(crate) struct InFlight {
     _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for InFlight {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // Every route but those about health has a place.
+        parts.extensions.get::<Self>().cloned().ok_or_else(Problem::internal)
+    }
 }
 
 impl InFlight {

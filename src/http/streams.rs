@@ -15,8 +15,13 @@ use axum::{
 use utoipa::OpenApi;
 
 pub(crate) use self::event_body::EventBody;
-use super::{limits::SESSION_TOKEN_BYTES_MAX, problem::Problem, router::Routes, shared::Shared};
-use crate::store::SessionToken;
+use super::{
+    limits::SESSION_TOKEN_BYTES_MAX,
+    problem::{self, Problem},
+    router::Routes,
+    shared::Shared,
+};
+use crate::store::{ReadError, SessionToken, StoreErrorKind};
 
 /// The header that has the session token, in requests and answers.
 pub(crate) const SESSION_TOKEN: HeaderName = HeaderName::from_static("session-token");
@@ -44,6 +49,25 @@ pub(crate) fn session_token(headers: &HeaderMap) -> Result<Option<SessionToken>,
         && value.as_bytes().iter().all(u8::is_ascii_graphic);
     match value.to_str() {
         Ok(token) if is_fit => Ok(Some(SessionToken::new(token))),
-        _ => Err(Problem::header(SESSION_TOKEN.as_str(), "not a session token of this service")),
+        _ => Err(foreign_session_token()),
+    }
+}
+
+fn foreign_session_token() -> Problem {
+    Problem::header("session-token", "not a session token of this service")
+}
+
+/// A read that failed. What the store refuses to understand is the token, where there is one: everything
+/// else of a read is made here.
+fn read_problem(error: &ReadError, token: Option<&SessionToken>) -> Problem {
+    match error {
+        ReadError::Store(store)
+            if token.is_some()
+                && matches!(store.kind(), StoreErrorKind::Rejected | StoreErrorKind::Protocol) =>
+        {
+            tracing::warn!(error = %store, "the store refused a read with a session token");
+            foreign_session_token()
+        }
+        _ => problem::of_read(error),
     }
 }

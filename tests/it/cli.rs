@@ -4,6 +4,6 @@ mod append;
 mod export;
 mod import;
 mod life;
-mod program;
+pub(crate) mod program;
 mod read;
 mod shared_log;

@@ -12,6 +12,7 @@ mod aggregate;
 mod cli;
 mod crash;
 mod fixture;
+mod http;
 mod readme;
 mod sdk;
 mod store;

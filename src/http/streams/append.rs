@@ -70,9 +70,10 @@ pub(super) async fn append(
     State(shared): State<Shared>,
     StreamPath(stream): StreamPath,
     parameters: Parameters,
+    in_flight: InFlight,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     parameters.only(&["expectedVersion"])?;
     let kind = media::of_body(&parts.headers, TYPES)?;
     let key = IdempotencyKey::of(&parts.headers)?;
@@ -82,10 +83,7 @@ pub(super) async fn append(
     drop(bytes);
     let (expected, is_conditional) = settle(order.expected, required)?;
     let ids: Vec<EventId> = order.events.iter().map(NewEvent::id).collect();
-    let mut options = AppendOptions::default();
-    options.aggregate_type = order.aggregate_type;
-    // Every route but the ones about health has a place.
-    let in_flight: InFlight = parts.extensions.remove().ok_or_else(Problem::internal)?;
+    let options = AppendOptions { aggregate_type: order.aggregate_type };
     let store = shared.store.clone();
     let events = order.events;
     let write = async move { Box::pin(store.append_with(stream, expected, events, options)).await };

@@ -27,6 +27,10 @@ use crate::{
 /// What is to be appended, as the client says it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "expectedVersion": "any",
+    "events": [{"type": "QuoteInitiated", "data": {"country": "IN"}, "metadata": {"actor": "api"}}],
+}))]
 pub(super) struct AppendRequest<'a> {
     /// What the stream must be: a version, `any` (the default), `noStream` or `streamExists`. 0 is
     /// `noStream`.

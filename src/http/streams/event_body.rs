@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     event::{EventId, Metadata, RecordedEvent, format_timestamp},
-    store::Receipt,
+    store::{Receipt, SessionToken},
 };
 
 /// An event of a stream.
@@ -62,7 +62,6 @@ struct CommitBody {
 #[allow(dead_code, reason = "the description of `Metadata`, which knows no HTTP")]
 pub(super) struct MetadataBody {
     /// What all events of one business transaction share.
-    #[schema(nullable = false)]
     correlation_id: Option<String>,
     /// The command or event that caused this one.
     causation_id: Option<String>,
@@ -73,8 +72,8 @@ pub(super) struct MetadataBody {
     /// Who did it.
     actor: Option<String>,
     /// Whatever else the application wants to keep.
-    #[schema(value_type = Option<Object>)]
-    custom: Option<Value>,
+    #[schema(value_type = Object, required = false)]
+    custom: Value,
 }
 
 impl<'a> EventBody<'a> {
@@ -139,7 +138,7 @@ impl<'a> ReceiptBody<'a> {
             outcome: if is_repeated { AppendedAs::Repeated } else { AppendedAs::Appended },
             request_charge: receipt.request_charge,
             round_trips: receipt.round_trips,
-            session_token: receipt.session_token.as_ref().map(|token| token.as_str()),
+            session_token: receipt.session_token.as_ref().map(SessionToken::as_str),
             event_ids,
         }
     }

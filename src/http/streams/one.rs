@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{EventBody, session_token};
+use super::{EventBody, read_problem, session_token};
 use crate::{
     event::{RecordedEvent, format_timestamp},
     http::{
@@ -19,9 +19,7 @@ use crate::{
         media::{self, CLOUD_EVENT, JSON},
         openapi::StoreReadProblems,
         parameters::{EventPath, Parameters, StreamPath},
-        problem::{
-            self, EVENT_NOT_FOUND, Problem, REQUEST_CHARGE, STREAM_NOT_FOUND, request_charge,
-        },
+        problem::{EVENT_NOT_FOUND, Problem, REQUEST_CHARGE, STREAM_NOT_FOUND, request_charge},
         shared::{Inner, Shared},
     },
     store::{ReadError, ReadStream, SessionToken, Usage},
@@ -57,7 +55,8 @@ struct StreamBody<'a> {
          min_length = 1, max_length = 128, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"),
         ("n" = u64, Path, minimum = 1, maximum = 9_007_199_254_740_991_u64,
          description = "The sequence number"),
-        ("session-token" = Option<String>, Header, description = "Sees at least what a write has stored"),
+        ("session-token" = Option<String>, Header, pattern = "^[!-~]{1,8192}$",
+         description = "Sees at least what a write has stored"),
         ("If-None-Match" = Option<String>, Header, description = "Answers 304 when the event has this tag"),
     ),
     responses(
@@ -80,8 +79,9 @@ pub(super) async fn event(
     parameters.only(&[])?;
     let kind = media::of_answer(&headers, TYPES)?;
     let token = session_token(&headers)?;
-    let read = Box::pin(read_event(&shared, &stream, number, token));
-    let (event, usage) = shared.read(read).await?.map_err(|error| problem::of_read(&error))?;
+    let read = Box::pin(read_event(&shared, &stream, number, token.clone()));
+    let read = shared.read(read).await?;
+    let (event, usage) = read.map_err(|error| read_problem(&error, token.as_ref()))?;
     let event = event.ok_or_else(|| {
         Problem::new(&EVENT_NOT_FOUND, "the stream has no event with this number").with_usage(usage)
     })?;
@@ -119,7 +119,7 @@ async fn read_event(
 }
 
 /// The first event of a read, and what it took to get it.
-async fn first(read: ReadStream) -> Result<(Option<RecordedEvent>, Usage), ReadError> {
+pub(super) async fn first(read: ReadStream) -> Result<(Option<RecordedEvent>, Usage), ReadError> {
     let mut usage = Usage::default();
     let mut pages = read.pages();
     while let Some(page) = pages.next().await {
@@ -141,7 +141,8 @@ async fn first(read: ReadStream) -> Result<(Option<RecordedEvent>, Usage), ReadE
     params(
         ("id" = String, Path, description = "The stream: 1 to 128 characters, no control characters",
          min_length = 1, max_length = 128, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"),
-        ("session-token" = Option<String>, Header, description = "Sees at least what a write has stored"),
+        ("session-token" = Option<String>, Header, pattern = "^[!-~]{1,8192}$",
+         description = "Sees at least what a write has stored"),
         ("If-None-Match" = Option<String>, Header, description = "Answers 304 at this version, in quotes"),
     ),
     responses(
@@ -160,11 +161,12 @@ pub(super) async fn stream(
     parameters.only(&[])?;
     media::of_answer(&headers, &[JSON])?;
     let mut read = shared.store.read(&stream).backwards().page_events(1);
-    if let Some(token) = session_token(&headers)? {
+    let token = session_token(&headers)?;
+    if let Some(token) = token.clone() {
         read = read.session_token(token);
     }
     let read = shared.read(Box::pin(first(read))).await?;
-    let (last, usage) = read.map_err(|error| problem::of_read(&error))?;
+    let (last, usage) = read.map_err(|error| read_problem(&error, token.as_ref()))?;
     let last = last.ok_or_else(|| {
         Problem::new(&STREAM_NOT_FOUND, "the stream has no events").with_usage(usage)
     })?;

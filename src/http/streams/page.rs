@@ -10,20 +10,22 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{EventBody, SESSION_TOKEN, session_token};
+use super::{EventBody, SESSION_TOKEN, one::first, read_problem, session_token};
 use crate::{
     event::RecordedEvent,
     http::{
         answer,
         cloudevents::{CloudEvent, CloudEventSchema},
-        etag, links,
+        etag,
+        limits::STORE_PAGES_MAX,
+        links,
         media::{self, CLOUD_EVENTS, JSON},
         openapi::StoreReadProblems,
         parameters::{Parameters, StreamPath},
-        problem::{self, Problem, REQUEST_CHARGE, STREAM_NOT_FOUND, request_charge},
+        problem::{Problem, REQUEST_CHARGE, STREAM_NOT_FOUND, request_charge},
         shared::{Inner, Shared},
     },
-    store::{SessionToken, Usage},
+    store::{ReadStream, SessionToken, Usage},
     stream::{SEQUENCE_NUMBER_MAX, StreamId},
 };
 
@@ -75,6 +77,31 @@ impl Range {
         })
     }
 
+    /// The read of a page. One event more than is asked for tells whether there is a next page.
+    fn read(&self, shared: &Inner, stream: &StreamId, token: Option<&SessionToken>) -> ReadStream {
+        let mut read = shared.store.read(stream).from(self.from).up_to(self.to);
+        read = read.page_events(self.limit.saturating_add(1));
+        if self.backwards {
+            read = read.backwards();
+        }
+        if let Some(at) = self.as_of {
+            read = read.as_of(at);
+        }
+        match token {
+            Some(token) => read.session_token(token.clone()),
+            None => read,
+        }
+    }
+
+    /// The link to what follows an event, if that is still in the range.
+    fn next(&self, stream: &StreamId, last: u64) -> Option<String> {
+        if self.backwards {
+            (last > self.from).then(|| self.link(stream, self.from, last.saturating_sub(1)))
+        } else {
+            (last < self.to).then(|| self.link(stream, last.saturating_add(1), self.to))
+        }
+    }
+
     /// The link to a page with this range.
     fn link(&self, stream: &StreamId, from: u64, to: u64) -> String {
         let parameters = [
@@ -106,10 +133,11 @@ impl Range {
         ("direction" = inline(Option<Direction>), Query,
          description = "Oldest event first (the default) or newest event first"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000,
-         description = "The most events of the page, 100 unless it is given"),
+         description = "The most events of the page, 100 unless it is given; large ones make it shorter"),
         ("asOf" = Option<String>, Query, format = DateTime,
          description = "Ends before the first event that was recorded later"),
-        ("session-token" = Option<String>, Header, description = "Sees at least what a write has stored"),
+        ("session-token" = Option<String>, Header, pattern = "^[!-~]{1,8192}$",
+         description = "Sees at least what a write has stored"),
         ("If-None-Match" = Option<String>, Header, description = "Answers 304 when the page has this tag"),
     ),
     responses(
@@ -164,8 +192,11 @@ enum Direction {
 }
 
 /// A page that was read.
+#[derive(Default)]
 struct Page {
     events: Vec<RecordedEvent>,
+    /// Whether something of the range may be left.
+    is_cut: bool,
     next: Option<String>,
     usage: Usage,
     session_token: Option<HeaderValue>,
@@ -177,58 +208,58 @@ async fn read(
     range: &Range,
     token: Option<SessionToken>,
 ) -> Result<Page, Problem> {
-    let limit = usize::try_from(range.limit).unwrap_or(usize::MAX);
-    let mut page =
-        Page { events: Vec::new(), next: None, usage: Usage::default(), session_token: None };
+    let mut page = Page::default();
     if range.from <= range.to {
-        // One more than is asked for tells whether there is a next page.
-        let wanted = range.limit.saturating_add(1);
-        let mut read =
-            shared.store.read(stream).from(range.from).up_to(range.to).page_events(wanted);
-        if range.backwards {
-            read = read.backwards();
+        page.fill(range, range.read(shared, stream, token.as_ref()), token.as_ref()).await?;
+    }
+    if let Some(last) = page.events.last() {
+        if page.is_cut {
+            page.next = range.next(stream, last.sequence_number());
         }
-        if let Some(at) = range.as_of {
-            read = read.as_of(at);
-        }
-        if let Some(token) = token.clone() {
-            read = read.session_token(token);
-        }
-        let mut pages = read.pages();
-        while page.events.len() <= limit
-            && let Some(part) = pages.next().await
-        {
-            let part = part.map_err(|error| problem::of_read(&error))?;
-            page.events.extend(part.events);
-            page.usage += part.usage;
-            let token = part.session_token.map(|token| HeaderValue::from_str(token.as_str()));
-            page.session_token = token.and_then(Result::ok).or(page.session_token);
+        return Ok(page);
+    }
+    // Nothing in the range: is there a stream at all?
+    let mut read = shared.store.read(stream).page_events(1);
+    if let Some(token) = token.clone() {
+        read = read.session_token(token);
+    }
+    let (event, usage) = first(read).await.map_err(|error| read_problem(&error, token.as_ref()))?;
+    page.usage += usage;
+    match event {
+        Some(_) => Ok(page),
+        None => {
+            Err(Problem::new(&STREAM_NOT_FOUND, "the stream has no events").with_usage(page.usage))
         }
     }
-    if page.events.is_empty() {
-        // Nothing in the range: is there a stream at all?
-        let version = Box::pin(shared.store.version(stream)).await;
-        let version = version.map_err(|error| problem::of_read(&error))?;
-        page.usage += version.usage;
-        if version.value == 0 {
-            return Err(
-                Problem::new(&STREAM_NOT_FOUND, "the stream has no events").with_usage(page.usage)
-            );
-        }
-    }
-    if page.events.len() > limit {
-        page.events.truncate(limit);
-        let last = page.events.last().map_or(0, RecordedEvent::sequence_number);
-        page.next = Some(if range.backwards {
-            range.link(stream, range.from, last.saturating_sub(1))
-        } else {
-            range.link(stream, last.saturating_add(1), range.to)
-        });
-    }
-    Ok(page)
 }
 
 impl Page {
+    /// Reads what the page can hold, and notes whether something is left.
+    async fn fill(
+        &mut self,
+        range: &Range,
+        read: ReadStream,
+        token: Option<&SessionToken>,
+    ) -> Result<(), Problem> {
+        let limit = usize::try_from(range.limit).unwrap_or(usize::MAX);
+        let mut pages = read.pages();
+        let mut parts = 0_usize;
+        while self.events.len() <= limit
+            && parts < STORE_PAGES_MAX
+            && let Some(part) = pages.next().await
+        {
+            let part = part.map_err(|error| read_problem(&error, token))?;
+            parts = parts.saturating_add(usize::from(!part.events.is_empty()));
+            self.events.extend(part.events);
+            self.usage += part.usage;
+            let token = part.session_token.map(|token| HeaderValue::from_str(token.as_str()));
+            self.session_token = token.and_then(Result::ok).or(self.session_token.take());
+        }
+        self.is_cut = self.events.len() > limit || parts == STORE_PAGES_MAX;
+        self.events.truncate(limit);
+        Ok(())
+    }
+
     /// Events never change, so the first and last id and what follows them say it all.
     fn tag(&self, kind: &str) -> HeaderValue {
         let form = if kind == JSON { "j" } else { "c" };

@@ -1,0 +1,11 @@
+//! The HTTP service over real sockets, with a client that is not ours.
+
+mod append;
+mod bounds;
+mod cloudevents;
+mod faults;
+mod problems;
+mod process;
+mod read;
+mod service;
+mod stopping;
