@@ -11,9 +11,9 @@ use std::{
 use cosmos_event_store::{
     EventStore,
     aggregate::{CommandOptions, CommandOutcome, Repository, RepositoryOptions},
+    clock::{Clock as _, SystemClock},
     quotes::{Action, Actor, ContactInput, InitiateInput, Quote, QuoteCommand},
 };
-use jiff::Timestamp;
 
 use crate::rates::{EVENTS_PER_STREAM, counters, per_second, place};
 
@@ -77,5 +77,5 @@ fn command(number: u64) -> QuoteCommand {
         };
         Action::try_from(input).unwrap()
     };
-    QuoteCommand { by: Actor::new("bench").unwrap(), at: Timestamp::now(), action }
+    QuoteCommand { by: Actor::new("bench").unwrap(), at: SystemClock::new().now(), action }
 }
