@@ -153,6 +153,29 @@ async fn an_unusable_snapshot_is_passed_over() {
 }
 
 #[tokio::test]
+async fn a_snapshot_of_another_history_is_told_by_the_id_of_its_last_event() {
+    let fixture = with_snapshot().await;
+    let good = stored(&fixture).await.unwrap();
+    let state = json!({"cents": 1_000_000, "events": 4});
+    let foreign = Snapshot { version: 4, last_event_id: EventId::random(), state, ..good };
+    fixture.store.write_snapshot("account-1", &key(), &foreign).await.unwrap();
+    assert_eq!(stored(&fixture).await.unwrap(), foreign);
+    assert_all_is_there(&fixture).await;
+}
+
+#[tokio::test]
+async fn a_snapshot_is_due_again_only_after_as_many_events() {
+    let fixture = Fixture::new().await;
+    let options = RepositoryOptions::default().with_snapshots(Snapshots::every(3));
+    let accounts: Accounts = Repository::new(fixture.store.clone(), options);
+    for _ in 0..5 {
+        accounts.execute("account-1", &Command::Deposit(1), trusting()).await.unwrap();
+    }
+    accounts.close().await;
+    assert_eq!(stored(&fixture).await.unwrap().version, 3);
+}
+
+#[tokio::test]
 async fn commands_do_not_depend_on_snapshots() {
     let fixture = Fixture::new().await;
     let unavailable = FaultAction::Status { status: 403, substatus: None, retry_after_ms: None };
