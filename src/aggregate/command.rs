@@ -99,7 +99,8 @@ pub struct CommandOptions {
     pub freshness: Freshness,
     /// Metadata of the events. What an event brings by itself comes first.
     pub metadata: Metadata,
-    /// A token from another process: the command sees at least what its holder has seen.
+    /// A token from another process: the command sees at least what its holder has seen. A rejection
+    /// may take a round trip more, because this process may have seen what the holder has not.
     pub session_token: Option<SessionToken>,
 }
 
@@ -166,7 +167,7 @@ pub enum CommandOutcome {
 pub struct Executed<A> {
     /// How it ended.
     pub outcome: CommandOutcome,
-    /// The state behind it. After a repeat it is the state of now, which may be later.
+    /// The state behind it. After a repeat it may be a later one.
     pub state: Arc<A>,
     /// The version that the state is of.
     pub version: u64,
@@ -191,7 +192,7 @@ pub enum LoadError {
 }
 
 /// Why a command did not end well. But for [`Append`](Self::Append) with
-/// [`AppendError::OutcomeUnknown`], nothing of it was stored.
+/// [`AppendError::OutcomeUnknown`] and [`AppendError::Corrupt`], this call has stored nothing.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CommandError<R: std::error::Error + 'static> {

@@ -157,6 +157,43 @@ async fn a_cached_state_of_another_history_is_discarded() {
     assert_eq!(places(&executed), (true, 3, 3));
 }
 
+#[tokio::test]
+async fn a_cached_state_is_told_from_another_history_of_the_same_length() {
+    let fixture = Fixture::new().await;
+    let accounts = accounts(&fixture.store);
+    for cents in [5, 6] {
+        accounts.execute("account-1", &Command::Deposit(cents), plain()).await.unwrap();
+    }
+    let container = sdk::events_container(fixture.endpoint.endpoint()).await;
+    container.delete_item("account-1", &format!("{:020}", 2), None).await.unwrap();
+    fixture.given("account-1", &[deposited(1)]).await;
+    // The probe cannot tell, and so the rule is asked again on a state that can be trusted.
+    let rejected = accounts.execute("account-1", &Command::Withdraw(12), plain()).await;
+    assert!(matches!(rejected, Err(CommandError::Rejected(BalanceTooLow(6)))), "{rejected:?}");
+    let executed = accounts.execute("account-1", &Command::WithdrawAll, plain()).await.unwrap();
+    assert_eq!((executed.version, executed.state.cents), (3, 0));
+}
+
+#[tokio::test]
+async fn a_rejection_on_what_somebody_else_has_seen_is_decided_again_on_what_this_process_has_seen()
+{
+    let fixture = Fixture::new().await;
+    let executed =
+        accounts(&fixture.store).execute("account-1", &Command::Deposit(5), plain()).await.unwrap();
+    let token = || executed.session_token.clone().unwrap();
+    let forgetful = forgetful(&fixture.store);
+    fixture.requests();
+    for (options, queries) in [(plain(), 1), (plain().with_session_token(token()), 2)] {
+        let rejected = forgetful.execute("account-1", &Command::Withdraw(6), options).await;
+        assert!(matches!(rejected, Err(CommandError::Rejected(BalanceTooLow(5)))));
+        assert_eq!(fixture.requests(), queries);
+    }
+    // What is stored needs no second look.
+    let options = plain().with_session_token(token());
+    let executed = forgetful.execute("account-1", &Command::Withdraw(5), options).await.unwrap();
+    assert_eq!((executed.usage.round_trips, fixture.requests()), (2, 2));
+}
+
 pub(super) fn deposited(cents: u64) -> NewEvent {
     AccountEvent::Deposited { cents }.encode().unwrap()
 }
