@@ -17,7 +17,7 @@ use crate::{
         foresight::Foresight,
     },
     event::{Commit, Metadata, NewEvent, RecordedEvent, whole_microseconds},
-    store::{AppendError, AppendOptions, AppendOutcome, ReadError, Receipt},
+    store::{AppendError, AppendOptions, AppendOutcome, ReadError, Receipt, Usage},
     stream::{ExpectedVersion, StreamId},
 };
 
@@ -70,6 +70,11 @@ impl<'a, A: Aggregate> Execution<'a, A> {
     }
 
     pub(super) async fn run(mut self) -> Result<Executed<A>, Failure<A>> {
+        let result = self.follow().await;
+        result.map_err(|error| error.with_usage(self.loading.usage))
+    }
+
+    async fn follow(&mut self) -> Result<Executed<A>, Failure<A>> {
         let (mut known, mut source) = self.loading.current(self.options.freshness).await?;
         loop {
             let decision = match self.decide(&known) {
@@ -120,10 +125,10 @@ impl<'a, A: Aggregate> Execution<'a, A> {
             return self.repeated(known, &first).await;
         }
         match decision {
-            Decision::Rejected(rejection) => Err(CommandError::Rejected(rejection)),
+            Decision::Rejected(rejection) => Err(CommandError::rejected(rejection)),
             Decision::Mismatch { expected } => {
-                let seen = std::mem::take(&mut self.loading.seen);
-                Err(self.mismatch(expected, known.version, seen))
+                let events = self.loading.behind(expected, known.version).await?;
+                Err(self.mismatch(expected, known.version, events))
             }
             Decision::Unstorable(failure) => Err(failure),
             Decision::Nothing | Decision::Events(_) => {
@@ -190,16 +195,14 @@ impl<'a, A: Aggregate> Execution<'a, A> {
             AppendError::EventIdReused { ref stored, .. } => {
                 let id = self.options.id.as_ref().map(|id| id.event_id(0));
                 let first = stored.iter().find(|event| Some(event.id()) == id).cloned();
-                let Some(first) = first else { return Err(CommandError::Append(error)) };
+                let Some(first) = first else { return Err(error.into()) };
                 let known = self.loading.refreshed(known).await?;
                 Ok(Step::Done(self.repeated(known, &first).await?))
             }
             AppendError::BadInput(_)
             | AppendError::TooLarge { .. }
-            | AppendError::StreamFull { .. } => {
-                Ok(Step::Unstorable(known, CommandError::Append(error)))
-            }
-            other => Err(CommandError::Append(other)),
+            | AppendError::StreamFull { .. } => Ok(Step::Unstorable(known, error.into())),
+            other => Err(other.into()),
         }
     }
 
@@ -225,7 +228,8 @@ impl<'a, A: Aggregate> Execution<'a, A> {
 
     fn mismatch(&self, expected: u64, actual: u64, events: Vec<RecordedEvent>) -> Failure<A> {
         let stream = self.stream.clone();
-        CommandError::VersionMismatch { stream, expected, actual, events }
+        let usage = Usage::default();
+        CommandError::VersionMismatch { stream, expected, actual, events, usage }
     }
 
     /// The first event of the command, if it is stored.
@@ -277,7 +281,7 @@ impl<'a, A: Aggregate> Execution<'a, A> {
             // The events are stored, but whether for this request is not known.
             Err(ReadError::Store(source)) => {
                 let (stream, usage) = (self.stream.clone(), self.loading.usage);
-                Err(CommandError::Append(AppendError::OutcomeUnknown { stream, usage, source }))
+                Err(AppendError::OutcomeUnknown { stream, usage, source }.into())
             }
             Err(error) => Err(LoadError::from(error).into()),
         }
@@ -287,7 +291,8 @@ impl<'a, A: Aggregate> Execution<'a, A> {
         let then = first.metadata().custom.get(FINGERPRINT_KEY).and_then(|value| value.as_str());
         match (then, self.options.fingerprint.as_deref(), self.options.id.clone()) {
             (Some(then), Some(now), Some(id)) if then != now => {
-                Err(CommandError::CommandIdReused { stream: self.stream.clone(), id })
+                let (stream, usage) = (self.stream.clone(), Usage::default());
+                Err(CommandError::CommandIdReused { stream, id, usage })
             }
             _ => Ok(()),
         }
@@ -320,7 +325,7 @@ impl<'a, A: Aggregate> Execution<'a, A> {
             return Ok(());
         }
         let (stream, conflicts) = (self.stream.clone(), self.conflicts);
-        Err(CommandError::Contended { stream, conflicts })
+        Err(CommandError::Contended { stream, conflicts, usage: Usage::default() })
     }
 
     /// A random part of a time that doubles with each lost race.

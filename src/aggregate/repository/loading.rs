@@ -164,6 +164,24 @@ impl<'a, A: Aggregate> Loading<'a, A> {
         self.session_token = session_token.or(self.session_token.take());
     }
 
+    /// The events behind the version that the caller expects, where the stream is ahead of it: those that
+    /// were seen on the way, or else a query for them. It is the answer to a caller who has to decide
+    /// again.
+    pub(super) async fn behind(
+        &mut self,
+        expected: u64,
+        actual: u64,
+    ) -> Result<Vec<RecordedEvent>, LoadError> {
+        if !self.seen.is_empty() || actual <= expected {
+            return Ok(std::mem::take(&mut self.seen));
+        }
+        let last = expected.saturating_add(WINNING_EVENTS_MAX).min(actual);
+        let read = self.inner.store.read(self.stream).from(expected.saturating_add(1)).up_to(last);
+        let answer = Box::pin(read.all()).await?;
+        self.answered(answer.usage, answer.session_token);
+        Ok(answer.events)
+    }
+
     /// Notes the events behind the expected version, without a gap and as many as a conflict reports.
     fn note(&mut self, events: &[RecordedEvent]) {
         let Some(expected) = self.expected else { return };

@@ -30,7 +30,10 @@ async fn a_full_batch_that_opened_the_stream_is_recognised_behind_it() {
     let other = first.execute("account-1", &command, with_id("c-2")).await;
     assert!(matches!(
         other,
-        Err(CommandError::Append(AppendError::BadInput(BadInput::TooManyEvents { max: 99, .. })))
+        Err(CommandError::Append {
+            error: AppendError::BadInput(BadInput::TooManyEvents { max: 99, .. }),
+            ..
+        })
     ));
     assert_eq!(fixture.events("account-1").await.len(), 100);
 }
@@ -111,7 +114,7 @@ async fn a_command_whose_outcome_is_unknown_is_found_out_by_its_id() {
         .execute("account-1", &Command::Withdraw(5), with_id("c-1").trusting_the_cache())
         .await
         .unwrap_err();
-    let CommandError::Append(AppendError::OutcomeUnknown { .. }) = unknown else {
+    let CommandError::Append { error: AppendError::OutcomeUnknown { .. }, .. } = unknown else {
         panic!("{unknown:?}");
     };
     assert!(unknown.is_retryable());
@@ -192,7 +195,10 @@ async fn a_command_that_is_dropped_leaves_its_lane() {
     let executed = accounts.execute("account-1", &withdraw, with_id("c-1")).await.unwrap();
     assert_eq!((executed.version, executed.state.cents), (2, 0));
     let other = accounts.execute("account-1", &withdraw, with_id("c-2")).await;
-    assert!(matches!(other, Err(CommandError::Rejected(BalanceTooLow(0)))), "{other:?}");
+    assert!(
+        matches!(other, Err(CommandError::Rejected { rejection: BalanceTooLow(0), .. })),
+        "{other:?}"
+    );
     let nothing = accounts.execute("account-1", &Command::WithdrawAll, plain()).await.unwrap();
     assert_eq!(nothing.outcome, CommandOutcome::Nothing);
 }

@@ -198,7 +198,7 @@ impl<'a> History<'a> {
             Ok(decided) => decided,
             Err(rule) => {
                 for result in results {
-                    let Err(CommandError::Rejected(rejected)) = result else {
+                    let Err(CommandError::Rejected { rejection: rejected, .. }) = result else {
                         panic!("{result:?}");
                     };
                     assert_eq!(rejected, rule);

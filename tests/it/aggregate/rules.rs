@@ -123,7 +123,7 @@ async fn an_event_that_could_not_be_read_again_is_not_stored() {
     notes.execute("notes-1", &note(1.0), CommandOptions::default()).await.unwrap();
     let refused = notes.execute("notes-1", &note(f64::NAN), CommandOptions::default()).await;
     assert!(
-        matches!(&refused, Err(CommandError::Encode(EncodeError::Unreadable { event_type, .. }))
+        matches!(&refused, Err(CommandError::Encode { error: EncodeError::Unreadable { event_type, .. }, .. })
             if event_type == "Noted"),
         "{refused:?}"
     );
