@@ -17,6 +17,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod event;
+pub mod feed;
 pub mod http;
 pub mod quotes;
 pub mod store;

@@ -1,0 +1,251 @@
+//! The documents of a processor in the leases container; `docs/leases-format.md` describes them.
+//!
+//! All documents of one processor are in one logical partition, so that what belongs together changes in
+//! one transaction. Every document says which schema it has, and a processor refuses to touch those of a
+//! newer one.
+
+use serde::{Deserialize, Serialize};
+
+use super::FeedRange;
+
+/// The schema of the documents that this version reads and writes.
+pub const SCHEMA: u32 = 1;
+/// The id of the topology document.
+pub const TOPOLOGY_ID: &str = "topology";
+
+/// A document with what names this very version of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored<T> {
+    /// The document.
+    pub document: T,
+    /// Its version.
+    pub etag: String,
+    /// When the service stored it, in seconds.
+    pub stored_at: u64,
+}
+
+/// Any document of a processor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Document {
+    /// What holds for the whole processor.
+    Topology(Topology),
+    /// A range and how far it is done.
+    Lease(Lease),
+    /// A host that runs, or ran.
+    Host(Host),
+    /// A key that was set aside.
+    Parked(Parked),
+}
+
+impl Document {
+    /// Its id in the logical partition of the processor.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Topology(_) => TOPOLOGY_ID.to_owned(),
+            Self::Lease(lease) => lease.id(),
+            Self::Host(host) => host_id(&host.incarnation),
+            Self::Parked(parked) => parked_id(&parked.key),
+        }
+    }
+
+    /// After how many seconds without a change the service removes it; never, unless this says so.
+    pub fn time_to_live(&self) -> Option<u32> {
+        match self {
+            Self::Host(_) => Some(HOST_TIME_TO_LIVE),
+            _ => None,
+        }
+    }
+}
+
+/// How long the document of a dead host is kept, in seconds: long enough for every observer to see that it
+/// does not change, however late it looks.
+const HOST_TIME_TO_LIVE: u32 = 300;
+
+/// Where a processor begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Start {
+    /// With the first change that the feed still has.
+    Beginning,
+    /// Behind what is stored when the processor is made.
+    Now,
+    /// With the changes after a time, in seconds since 1970, UTC.
+    Time(i64),
+}
+
+/// Whether a processor works.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Activity {
+    /// It works.
+    #[default]
+    Running,
+    /// All hosts hold still: leases stay where they are, nothing is read or handled.
+    Paused,
+}
+
+/// What holds for the whole processor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Topology {
+    /// Where it began; leases that are lost begin there again.
+    pub start: Start,
+    /// Raised by every rewind. Checkpoints of an earlier generation are refused.
+    pub generation: u64,
+    /// Whether it works.
+    pub activity: Activity,
+    /// The incarnations that have joined and were not found dead.
+    pub members: Vec<String>,
+}
+
+/// Where a lease goes on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Position {
+    /// With the first change.
+    Beginning,
+    /// With the changes after a time, in seconds since 1970, UTC.
+    Time(i64),
+    /// Behind a place in the feed.
+    Continuation(String),
+}
+
+/// A range and how far it is done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lease {
+    /// The range.
+    pub range: FeedRange,
+    /// Who holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Raised by every acquisition.
+    pub epoch: u64,
+    /// The generation of the processor that the position is of.
+    pub generation: u64,
+    /// Where to go on.
+    pub position: Position,
+    /// The number of the page that was checkpointed last, rising within an epoch.
+    pub ordinal: u64,
+    /// When the last change that is done was stored, in seconds, as the service stamps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_at: Option<u64>,
+    /// How far it is behind, as its owner knew at the last checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<Lag>,
+}
+
+impl Lease {
+    /// Its id.
+    pub fn id(&self) -> String {
+        lease_id(&self.range)
+    }
+}
+
+/// How far a lease is behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lag {
+    /// Seconds between the storing of the oldest change that is not done and now; 0 when all is done.
+    pub seconds: u64,
+    /// Transactions between the last one that was read and the last one that is stored.
+    pub transactions: u64,
+}
+
+/// A host that runs, or ran.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Host {
+    /// The name that the operator gave it.
+    pub instance: String,
+    /// This start of it.
+    pub incarnation: String,
+    /// Raised with every beat.
+    pub beat: u64,
+    /// The leases that it asks their owners for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wants: Vec<String>,
+}
+
+/// A key that was set aside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Parked {
+    /// The key.
+    pub key: String,
+    /// The order of the first change that was not handled.
+    pub order: u64,
+    /// The transaction of that change.
+    pub lsn: i64,
+    /// Why, in a few words without payload.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When, in seconds since 1970, UTC.
+    pub since: i64,
+    /// Whether an operator has asked to try again.
+    #[serde(default)]
+    pub redrive: bool,
+}
+
+/// The id of the lease on a range.
+pub fn lease_id(range: &FeedRange) -> String {
+    format!("lease:{range}")
+}
+
+/// The id of the document of a host.
+pub fn host_id(incarnation: &str) -> String {
+    format!("host:{incarnation}")
+}
+
+/// The id of the document of a parked key. Keys may be long and have any characters; ids may not, so a
+/// long key is named by its hash.
+pub fn parked_id(key: &str) -> String {
+    use sha2::{Digest as _, Sha256};
+    let digest = Sha256::digest(key.as_bytes());
+    let mut id = String::from("parked:");
+    for byte in digest.iter().take(16) {
+        for digit in [byte >> 4, byte & 0x0f] {
+            id.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+        }
+    }
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn documents_have_their_form() {
+        let lease = Lease {
+            range: FeedRange::full(),
+            owner: Some("a".to_owned()),
+            epoch: 3,
+            generation: 0,
+            position: Position::Continuation("c1".to_owned()),
+            ordinal: 7,
+            done_at: Some(1_700_000_000),
+            lag: Some(Lag { seconds: 2, transactions: 5 }),
+        };
+        let stored = json!({
+            "kind": "lease", "range": {"min": "", "max": "FF"}, "owner": "a", "epoch": 3,
+            "generation": 0, "position": {"continuation": "c1"}, "ordinal": 7,
+            "doneAt": 1_700_000_000, "lag": {"seconds": 2, "transactions": 5},
+        });
+        let document = Document::Lease(lease);
+        assert_eq!(serde_json::to_value(&document).unwrap(), stored);
+        assert_eq!(serde_json::from_value::<Document>(stored).unwrap(), document);
+        assert_eq!(document.id(), "lease:-FF");
+    }
+
+    #[test]
+    fn parked_keys_are_told_apart_by_their_ids() {
+        assert_ne!(parked_id("a/b"), parked_id("a%2Fb"));
+        assert_eq!(parked_id("x").len(), "parked:".len() + 32);
+        assert_eq!(parked_id("x"), parked_id("x"));
+    }
+}
