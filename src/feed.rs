@@ -11,7 +11,11 @@
 pub mod balancer;
 pub mod coverage;
 pub mod documents;
+mod handler;
+mod holding;
+mod host;
 pub mod liveness;
+pub mod options;
 pub mod progress;
 mod range;
 pub mod schedule;

@@ -93,6 +93,9 @@ pub struct Topology {
     pub start: Start,
     /// Raised by every rewind. Checkpoints of an earlier generation are refused.
     pub generation: u64,
+    /// Where leases of an earlier generation go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewind: Option<Position>,
     /// Whether it works.
     pub activity: Activity,
     /// The incarnations that have joined and were not found dead.

@@ -1,0 +1,305 @@
+//! One lease that this host holds: reading, handling, checkpoints, until it ends.
+
+mod commits;
+mod pages;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use futures::future::BoxFuture;
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    FeedRange,
+    documents::{Lag, Lease, Parked, Stored},
+    handler::{Delivery, Handler, Outcome, Random, attempt},
+    options::ProcessorOptions,
+    progress::Progress,
+    schedule::Schedule,
+    source::{Change, Feed, FeedFault, FeedReader, Page},
+    store::{Done, LeaseStore, Operation, StoreFault},
+};
+use crate::clock::Clock;
+
+/// What a host wants of the lease that it holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Wish {
+    /// Read and handle.
+    Work,
+    /// Hold the lease and do nothing.
+    Pause,
+    /// Finish what has begun, make it durable, and give the lease away.
+    Release,
+    /// The same, and put leases on its parts in its place.
+    Split {
+        /// The parts.
+        children: Vec<FeedRange>,
+        /// What tells everybody that the leases are others.
+        touch: Box<Operation>,
+    },
+}
+
+/// How a holding has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    /// The lease was given away.
+    Released,
+    /// Leases on its parts are in its place.
+    Split,
+    /// Somebody else has changed the lease: it is not ours any more.
+    Lost,
+    /// The host has not renewed in time and must not act.
+    Fenced,
+    /// The range cannot be read as it is: partitions were split or merged.
+    Moved,
+    /// The processor cannot go on: wrong settings, foreign documents.
+    Refused(String),
+}
+
+/// What the host and its leases share.
+pub(super) struct Shared {
+    pub(super) leases: Arc<dyn LeaseStore>,
+    pub(super) feed: Arc<dyn Feed>,
+    pub(super) handler: Arc<dyn Handler>,
+    pub(super) options: ProcessorOptions,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Places for runs, of all leases together.
+    pub(super) runs: Arc<Semaphore>,
+    /// Until when the host may act.
+    pub(super) fence: watch::Receiver<Instant>,
+    /// Somebody knows that there is something to read.
+    pub(super) hint: Arc<Notify>,
+    pub(super) incarnation: String,
+}
+
+/// What is known of a holding from outside.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Seen {
+    /// How far it is behind.
+    pub(super) lag: Lag,
+    /// Changes that were handled.
+    pub(super) handled: u64,
+    /// Whether the last page was empty and nothing is open.
+    pub(super) is_caught_up: bool,
+    /// The request charge of reading in RU.
+    pub(super) request_charge: f64,
+    /// The last transaction that was read, and the last that is stored.
+    pub(super) lsn: (i64, i64),
+}
+
+type Reading = BoxFuture<'static, (Box<dyn FeedReader>, Result<Page, FeedFault>)>;
+type Opening = BoxFuture<'static, Result<Box<dyn FeedReader>, FeedFault>>;
+type Committing = BoxFuture<'static, Result<Vec<Done>, StoreFault>>;
+
+/// Where reading stands.
+enum Reader {
+    /// Not open. It is opened at this time.
+    Closed {
+        at: Instant,
+    },
+    Opening(Opening),
+    Reading(Reading),
+    /// Open, and the next page is asked for at this time.
+    Open {
+        reader: Box<dyn FeedReader>,
+        at: Instant,
+    },
+}
+
+/// A lease that this host holds.
+pub(super) struct Holding {
+    shared: Arc<Shared>,
+    lease: Stored<Lease>,
+    wishes: watch::Receiver<Wish>,
+    seen: watch::Sender<Seen>,
+    /// Cancelled when handlers must stop.
+    stop: CancellationToken,
+    reader: Reader,
+    /// How long to wait before the next poll of an idle range.
+    idle: std::time::Duration,
+    progress: Progress,
+    schedule: Schedule<Change>,
+    running: JoinSet<(String, Vec<u64>, Vec<Change>, Outcome)>,
+    parked: BTreeSet<String>,
+    commits: commits::Commits,
+    /// When everything that was read is to be done, once the lease is to be given away.
+    drained_by: Option<Instant>,
+    random: Random,
+    state: Seen,
+}
+
+impl Holding {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        lease: Stored<Lease>,
+        parked: BTreeSet<String>,
+        wishes: watch::Receiver<Wish>,
+        seen: watch::Sender<Seen>,
+    ) -> Self {
+        let seed =
+            lease.document.epoch ^ u64::try_from(lease.document.id().len()).unwrap_or_default();
+        let options = &shared.options;
+        Self {
+            schedule: Schedule::new(options.run_changes_max),
+            idle: options.poll_min,
+            commits: commits::Commits::new(),
+            drained_by: None,
+            reader: Reader::Closed { at: Instant::now() },
+            progress: Progress::new(),
+            running: JoinSet::new(),
+            stop: CancellationToken::new(),
+            random: Random::new(seed),
+            state: Seen::default(),
+            shared,
+            lease,
+            parked,
+            wishes,
+            seen,
+        }
+    }
+
+    /// Works until the lease is given away or lost.
+    pub(super) async fn run(mut self) -> End {
+        let end = self.work().await;
+        // Whoever still runs must not act any more.
+        self.stop.cancel();
+        self.running.shutdown().await;
+        end
+    }
+
+    async fn work(&mut self) -> End {
+        let mut fence = self.shared.fence.clone();
+        loop {
+            let wish = self.wishes.borrow().clone();
+            let until = *fence.borrow();
+            if Instant::now() >= until {
+                return End::Fenced;
+            }
+            let is_ending = matches!(wish, Wish::Release | Wish::Split { .. });
+            if is_ending {
+                self.begin_to_end();
+            }
+            let runs = wish == Wish::Work || is_ending;
+            if runs {
+                self.dispatch();
+            }
+            if let Some(end) = self.commit_if_due(&wish) {
+                return end;
+            }
+            let reads = wish == Wish::Work
+                && self.progress.open_pages() < self.shared.options.read_ahead_pages;
+            let waits_for_place = runs && self.schedule.is_ready() && !self.stop.is_cancelled();
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(self.drained_by.unwrap_or(until).min(until)),
+                    if !self.stop.is_cancelled() => {}
+                () = tokio::time::sleep_until(until), if self.stop.is_cancelled() => {}
+                changed = fence.changed() => {
+                    if changed.is_err() {
+                        return End::Fenced;
+                    }
+                }
+                changed = self.wishes.changed() => {
+                    if changed.is_err() {
+                        return End::Fenced;
+                    }
+                }
+                Some(ended) = self.running.join_next(), if !self.running.is_empty() => {
+                    let Ok((key, pages, changes, outcome)) = ended else { return End::Fenced };
+                    self.ended(&key, &pages, changes, outcome);
+                }
+                done = self.commits.next() => {
+                    if let Some(end) = self.committed(done, is_ending) {
+                        return end;
+                    }
+                }
+                permit = Arc::clone(&self.shared.runs).acquire_owned(), if waits_for_place => {
+                    if let Ok(permit) = permit {
+                        self.start_run(permit);
+                    }
+                }
+                () = self.shared.hint.notified(), if reads && self.is_waiting() => {
+                    self.idle = self.shared.options.poll_min;
+                    self.read_now();
+                }
+                read = pages::advance(&mut self.reader, reads) => {
+                    if let Some(end) = self.advanced(read) {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What was read is finished first, so that nothing comes twice. Handlers that take too long are told
+    /// to stop.
+    fn begin_to_end(&mut self) {
+        let now = Instant::now();
+        let drain = self.shared.options.drain_time_max;
+        let until = *self.drained_by.get_or_insert(now.checked_add(drain).unwrap_or(now));
+        if now >= until {
+            self.stop.cancel();
+        }
+    }
+
+    /// Starts runs while there are places.
+    fn dispatch(&mut self) {
+        while self.schedule.is_ready() && !self.stop.is_cancelled() {
+            let Ok(permit) = Arc::clone(&self.shared.runs).try_acquire_owned() else { return };
+            self.start_run(permit);
+        }
+    }
+
+    fn start_run(&mut self, permit: OwnedSemaphorePermit) {
+        let Some(run) = self.schedule.start() else { return };
+        let shared = Arc::clone(&self.shared);
+        let delivery = Delivery {
+            key: run.key.clone(),
+            changes: run.changes.clone().into(),
+            range: self.lease.document.range.clone(),
+            epoch: self.lease.document.epoch,
+            attempt: 1,
+            stop: self.stop.clone(),
+        };
+        let random = Random::new(self.random.next());
+        self.running.spawn(async move {
+            let outcome = attempt(&*shared.handler, delivery, &shared.options, random).await;
+            drop(permit);
+            (run.key, run.pages, run.changes, outcome)
+        });
+    }
+
+    /// A run has ended.
+    fn ended(&mut self, key: &str, pages: &[u64], changes: Vec<Change>, outcome: Outcome) {
+        match outcome {
+            Outcome::Handled => {
+                let handled = u64::try_from(changes.len()).unwrap_or(u64::MAX);
+                self.state.handled = self.state.handled.saturating_add(handled);
+                for page in pages {
+                    self.progress.finished(*page);
+                }
+                self.schedule.finish(key);
+            }
+            Outcome::Poison { reason, attempts } => {
+                let first = changes.first();
+                let parked = Parked {
+                    key: key.to_owned(),
+                    order: first.map_or(0, |change| change.order),
+                    lsn: first.map_or(0, |change| change.lsn),
+                    reason,
+                    attempts,
+                    since: self.shared.clock.now().as_second(),
+                    redrive: false,
+                };
+                tracing::warn!(attempts, "a key is set aside");
+                self.commits.park(parked, pages.to_vec());
+            }
+            // The loop ends before it comes here again.
+            Outcome::Stopped => {}
+        }
+    }
+}

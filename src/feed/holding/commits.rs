@@ -1,0 +1,243 @@
+//! What a holding makes durable: checkpoints, parked keys, the end.
+//!
+//! One commit is under way at a time, because each needs the version of the lease that the one before
+//! has made. A commit whose answer is lost may have been done: the lease is then read again before
+//! anything else, and is still ours if owner and epoch say so.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Committing, End, Holding, Wish};
+use crate::feed::{
+    FeedRange,
+    documents::{Document, Lease, Parked, Position, Stored},
+    progress::Checkpoint,
+    store::{Done, OPERATIONS_MAX, Operation, StoreFault},
+};
+
+/// How long to wait before a commit that was not answered is looked into.
+const RETRY: Duration = Duration::from_millis(300);
+
+/// What is under way.
+enum UnderWay {
+    /// A checkpoint, with keys that are parked in the same commit.
+    Checkpoint { lease: Box<Lease>, parked: Vec<(Parked, Vec<u64>)> },
+    /// The last one.
+    Release,
+    /// The lease is replaced by leases on its parts.
+    Split,
+    /// Nobody knows what became of the last commit: the lease is read.
+    Look,
+}
+
+/// What a holding makes durable.
+pub(super) struct Commits {
+    parks: Vec<(Parked, Vec<u64>)>,
+    under_way: Option<(UnderWay, Committing)>,
+    /// The newest checkpoint that is durable.
+    durable: u64,
+    /// Where reading is.
+    read: Option<String>,
+    /// Not before this time.
+    not_before: Instant,
+    /// The last commit was not answered.
+    in_doubt: bool,
+}
+
+impl Commits {
+    pub(super) fn new() -> Self {
+        Self {
+            parks: Vec::new(),
+            under_way: None,
+            durable: 0,
+            read: None,
+            not_before: Instant::now(),
+            in_doubt: false,
+        }
+    }
+
+    /// A key has to be set aside; these parts of pages are done with it.
+    pub(super) fn park(&mut self, parked: Parked, pages: Vec<u64>) {
+        self.parks.push((parked, pages));
+    }
+
+    /// Reading has come to this place.
+    pub(super) fn read_up_to(&mut self, continuation: String) {
+        self.read = Some(continuation);
+    }
+
+    /// Where to open the range: behind what was read.
+    pub(super) fn position(&self, lease: &Lease) -> Position {
+        self.read.clone().map_or_else(|| lease.position.clone(), Position::Continuation)
+    }
+
+    /// The answer of the commit that is under way; for ever where there is none.
+    pub(super) async fn next(&mut self) -> Result<Vec<Done>, StoreFault> {
+        match &mut self.under_way {
+            Some((_, committing)) => committing.await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Holding {
+    /// Begins a commit when there is a reason and none is under way. Gives the end where there is nothing
+    /// left to do.
+    pub(super) fn commit_if_due(&mut self, wish: &Wish) -> Option<End> {
+        if self.commits.under_way.is_some() {
+            return None;
+        }
+        let now = Instant::now();
+        if self.commits.in_doubt {
+            let read = vec![Operation::Read { id: self.lease.document.id() }];
+            self.begin(UnderWay::Look, read, self.commits.not_before);
+            return None;
+        }
+        let is_done = self.progress.is_done() || self.stop.is_cancelled();
+        let is_drained = is_done && self.running.is_empty() && self.commits.parks.is_empty();
+        match wish {
+            Wish::Release if is_drained => {
+                let lease = Lease { owner: None, ..self.next_lease() };
+                let operations = vec![self.replace(lease)];
+                self.begin(UnderWay::Release, operations, now);
+            }
+            Wish::Split { children, touch } if is_drained => {
+                let operations = self.split(children, touch);
+                self.begin(UnderWay::Split, operations, now);
+            }
+            _ => self.checkpoint_if_due(now),
+        }
+        None
+    }
+
+    fn checkpoint_if_due(&mut self, now: Instant) {
+        let newest = self.progress.checkpoint().map_or(0, |checkpoint| checkpoint.ordinal);
+        let has_parks = !self.commits.parks.is_empty();
+        if newest <= self.commits.durable && !has_parks {
+            return;
+        }
+        let at = if has_parks { now } else { self.commits.not_before };
+        let lease = self.next_lease();
+        let room = OPERATIONS_MAX.saturating_sub(1);
+        let rest = self.commits.parks.split_off(self.commits.parks.len().min(room));
+        let parked = std::mem::replace(&mut self.commits.parks, rest);
+        let park =
+            |(parked, _): &(Parked, Vec<u64>)| Operation::Upsert(Document::Parked(parked.clone()));
+        let mut operations: Vec<Operation> = parked.iter().map(park).collect();
+        operations.push(self.replace(lease.clone()));
+        self.begin(UnderWay::Checkpoint { lease: Box::new(lease), parked }, operations, at);
+    }
+
+    /// The lease with what is done by now.
+    fn next_lease(&self) -> Lease {
+        let mut lease = self.lease.document.clone();
+        if let Some(Checkpoint { ordinal, continuation, stored_at }) = self.progress.checkpoint() {
+            lease.ordinal = *ordinal;
+            lease.position = Position::Continuation(continuation.clone());
+            lease.done_at = stored_at.or(lease.done_at);
+        }
+        lease.lag = Some(self.state.lag);
+        lease
+    }
+
+    fn replace(&self, lease: Lease) -> Operation {
+        Operation::Replace { document: Document::Lease(lease), etag: self.lease.etag.clone() }
+    }
+
+    /// The leases on the parts begin where this one is.
+    fn split(&self, children: &[FeedRange], touch: &Operation) -> Vec<Operation> {
+        let lease = self.next_lease();
+        let delete = Operation::Delete { id: lease.id(), etag: self.lease.etag.clone() };
+        let mut operations = vec![touch.clone(), delete];
+        operations.extend(children.iter().map(|range| {
+            let child = Lease { range: range.clone(), owner: None, ..lease.clone() };
+            Operation::Create(Document::Lease(child))
+        }));
+        operations
+    }
+
+    fn begin(&mut self, what: UnderWay, operations: Vec<Operation>, at: Instant) {
+        let leases = Arc::clone(&self.shared.leases);
+        let fence = self.shared.fence.clone();
+        let committing = Box::pin(async move {
+            tokio::time::sleep_until(at).await;
+            // The right to act is looked at last: a commit that comes late is refused by its etag.
+            if Instant::now() >= *fence.borrow() {
+                return Err(StoreFault::Unavailable("the host must not act".to_owned()));
+            }
+            leases.commit(operations).await
+        });
+        self.commits.under_way = Some((what, committing));
+    }
+
+    /// A commit was answered.
+    pub(super) fn committed(
+        &mut self,
+        done: Result<Vec<Done>, StoreFault>,
+        is_ending: bool,
+    ) -> Option<End> {
+        let (what, _) = self.commits.under_way.take()?;
+        let now = Instant::now();
+        let interval = self.shared.options.checkpoint_interval;
+        match (what, done) {
+            (UnderWay::Release, Ok(_)) => return Some(End::Released),
+            (UnderWay::Split, Ok(_)) => return Some(End::Split),
+            (UnderWay::Checkpoint { lease, parked }, Ok(done)) => {
+                if let Some(Done::Written { etag, stored_at }) = done.into_iter().next_back() {
+                    self.commits.durable = lease.ordinal.max(self.commits.durable);
+                    self.lease = Stored { document: *lease, etag, stored_at };
+                }
+                self.commits.not_before = now.checked_add(interval).unwrap_or(now);
+                for (parked, pages) in parked {
+                    self.set_aside(&parked.key, &pages);
+                }
+                self.tell(false);
+            }
+            (UnderWay::Look, Ok(done)) => match done.into_iter().next() {
+                Some(Done::Read(found)) => return self.found(*found),
+                _ => return Some(End::Lost),
+            },
+            (what, Err(StoreFault::Unavailable(_))) => {
+                if let UnderWay::Checkpoint { parked, .. } = what {
+                    self.commits.parks.splice(0..0, parked);
+                }
+                self.commits.in_doubt = true;
+                self.commits.not_before = now.checked_add(RETRY).unwrap_or(now);
+            }
+            (UnderWay::Look, Err(StoreFault::Conflict { .. })) => {
+                // The lease is gone. A release or a split that was not answered has done that.
+                return Some(if is_ending { End::Split } else { End::Lost });
+            }
+            (_, Err(StoreFault::Conflict { .. })) => return Some(End::Lost),
+            (_, Err(StoreFault::Foreign { reason, .. } | StoreFault::Refused(reason))) => {
+                return Some(End::Refused(reason));
+            }
+        }
+        None
+    }
+
+    /// The lease as it is after a commit that was not answered.
+    fn found(&mut self, found: Stored<Document>) -> Option<End> {
+        let Document::Lease(lease) = found.document else { return Some(End::Lost) };
+        let mine = lease.owner.as_ref() == Some(&self.shared.incarnation)
+            && lease.epoch == self.lease.document.epoch;
+        if !mine {
+            return Some(if lease.owner.is_none() { End::Released } else { End::Lost });
+        }
+        self.commits.durable = lease.ordinal.max(self.commits.durable);
+        self.commits.in_doubt = false;
+        self.lease = Stored { document: lease, etag: found.etag, stored_at: found.stored_at };
+        None
+    }
+
+    /// A key is parked: what waits for it is done with, and what comes is not handled here.
+    fn set_aside(&mut self, key: &str, pages: &[u64]) {
+        self.parked.insert(key.to_owned());
+        let waiting = self.schedule.take(key);
+        self.schedule.finish(key);
+        for page in pages.iter().copied().chain(waiting.into_iter().map(|(page, _)| page)) {
+            self.progress.finished(page);
+        }
+    }
+}

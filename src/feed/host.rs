@@ -1,0 +1,273 @@
+//! One host: it beats, looks at the others, and holds its share of the leases.
+
+mod balance;
+mod beat;
+mod join;
+mod survey;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{sync::watch, task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    coverage::Repair,
+    documents::{Activity, Document, Host, Lease, Parked, Stored, Topology},
+    holding::{End, Holding, Seen, Shared, Wish},
+    liveness::Observer,
+    options::WAITING_INTERVAL,
+    store::StoreFault,
+};
+
+/// How soon a beat that failed is tried again.
+const BEAT_RETRY: Duration = Duration::from_millis(500);
+/// How long a lease that cannot be read is left alone.
+const REST: Duration = Duration::from_secs(30);
+
+/// A lease that is held by a task of this host.
+struct Held {
+    wish: watch::Sender<Wish>,
+    seen: watch::Receiver<Seen>,
+    range: super::FeedRange,
+    epoch: u64,
+}
+
+/// What is known of a processor, as one host sees it.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Status {
+    /// All leases, as they were listed last.
+    pub leases: Vec<LeaseStatus>,
+    /// The incarnations that are alive.
+    pub hosts: Vec<String>,
+    /// The keys that are set aside.
+    pub parked: Vec<Parked>,
+    /// Whether all hosts hold still.
+    pub is_paused: bool,
+    /// What stands in the way, where something does.
+    pub trouble: Option<String>,
+}
+
+/// A lease, as one host sees it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct LeaseStatus {
+    /// The lease.
+    pub lease: Lease,
+    /// What this host knows of it, where it holds it.
+    pub held: Option<HeldStatus>,
+}
+
+/// What the holder of a lease knows of it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct HeldStatus {
+    /// How far it is behind.
+    pub lag: super::documents::Lag,
+    /// The changes that were handled since the lease was taken.
+    pub handled: u64,
+    /// Whether everything that is stored is handled.
+    pub is_caught_up: bool,
+}
+
+/// The task of a host.
+pub(super) struct HostTask {
+    shared: Arc<Shared>,
+    me: Host,
+    fence: watch::Sender<Instant>,
+    observer: Observer,
+    /// What the observer's monotonic clock counts from.
+    origin: Instant,
+    topology: Option<Stored<Topology>>,
+    /// The topology that the last list was of.
+    listed: String,
+    /// The other hosts, as they were read with the last beat.
+    others: Vec<Host>,
+    alive: Vec<String>,
+    leases: BTreeMap<String, Stored<Lease>>,
+    parked: BTreeMap<String, Stored<Parked>>,
+    held: BTreeMap<String, Held>,
+    ends: JoinSet<(String, End)>,
+    resting: BTreeMap<String, Instant>,
+    suspect: Repair,
+    next_beat: Instant,
+    next_list: Instant,
+    next_survey: Instant,
+    status: watch::Sender<Status>,
+    trouble: Option<String>,
+}
+
+impl HostTask {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        fence: watch::Sender<Instant>,
+        status: watch::Sender<Status>,
+    ) -> Self {
+        let now = Instant::now();
+        let me = Host {
+            instance: shared.options.instance.clone(),
+            incarnation: shared.incarnation.clone(),
+            beat: 0,
+            wants: Vec::new(),
+        };
+        Self {
+            observer: Observer::new(shared.options.expiry),
+            origin: now,
+            topology: None,
+            listed: String::new(),
+            others: Vec::new(),
+            alive: Vec::new(),
+            leases: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            held: BTreeMap::new(),
+            ends: JoinSet::new(),
+            resting: BTreeMap::new(),
+            suspect: Repair::default(),
+            next_beat: now,
+            next_list: now,
+            next_survey: now,
+            trouble: None,
+            shared,
+            me,
+            fence,
+            status,
+        }
+    }
+
+    /// Works until it is told to stop, then gives its leases away within the time.
+    pub(super) async fn run(mut self, stop: CancellationToken, drain: watch::Receiver<Duration>) {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(ended) = self.ends.join_next(), if !self.ends.is_empty() => {
+                    if let Ok((lease, end)) = ended {
+                        self.ended(&lease, end);
+                    }
+                }
+                () = tokio::time::sleep_until(self.next_beat) => self.beat().await,
+                () = tokio::time::sleep_until(self.next_list), if self.topology.is_some() => {
+                    self.list().await;
+                }
+                () = tokio::time::sleep_until(self.next_survey), if self.topology.is_some() => {
+                    self.survey().await;
+                }
+            }
+            self.tell();
+        }
+        let time = *drain.borrow();
+        self.leave(time).await;
+    }
+
+    /// A lease is not held any more.
+    fn ended(&mut self, lease: &str, end: End) {
+        self.held.remove(lease);
+        let now = Instant::now();
+        match end {
+            End::Released | End::Split | End::Lost | End::Fenced => {
+                tracing::debug!(?end, "a lease is not held any more");
+            }
+            End::Moved => self.next_survey = now,
+            End::Refused(reason) => {
+                tracing::error!(reason, "a lease cannot be worked on");
+                self.trouble = Some(reason);
+                self.resting.insert(lease.to_owned(), after(now, REST));
+            }
+        }
+        self.next_list = now;
+    }
+
+    /// The documents of the processor have to be looked at soon.
+    fn look_soon(&mut self) {
+        let soon = after(Instant::now(), WAITING_INTERVAL);
+        self.next_list = self.next_list.min(soon);
+    }
+
+    fn note(&mut self, fault: &StoreFault) {
+        tracing::warn!(%fault, "the lease store did not do what was asked");
+        self.trouble = Some(fault.to_string());
+    }
+
+    fn monotonic(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.origin)
+    }
+
+    fn is_paused(&self) -> bool {
+        let topology = self.topology.as_ref();
+        topology.is_some_and(|topology| topology.document.activity == Activity::Paused)
+    }
+
+    /// Reads all documents of the processor, and acts on them.
+    async fn list(&mut self) {
+        let listed = match self.shared.leases.list().await {
+            Ok(listed) => listed,
+            Err(fault) => {
+                self.note(&fault);
+                self.next_list = after(Instant::now(), BEAT_RETRY);
+                return;
+            }
+        };
+        self.next_list = after(Instant::now(), self.shared.options.list_interval);
+        self.sort(listed);
+        self.mend().await;
+        self.balance().await;
+    }
+
+    fn sort(&mut self, listed: Vec<Stored<Document>>) {
+        self.leases.clear();
+        self.parked.clear();
+        for Stored { document, etag, stored_at } in listed {
+            match document {
+                Document::Topology(_) => self.listed = etag,
+                Document::Lease(document) => {
+                    self.leases.insert(document.id(), Stored { document, etag, stored_at });
+                }
+                Document::Parked(document) => {
+                    let key = document.key.clone();
+                    self.parked.insert(key, Stored { document, etag, stored_at });
+                }
+                Document::Host(_) => {}
+            }
+        }
+    }
+
+    /// Begins to work on a lease that was acquired.
+    fn hold(&mut self, lease: Stored<Lease>) {
+        let wish = if self.is_paused() { Wish::Pause } else { Wish::Work };
+        let (wish, wishes) = watch::channel(wish);
+        let (seen_by, seen) = watch::channel(Seen::default());
+        let parked: BTreeSet<String> = self.parked.keys().cloned().collect();
+        let (range, epoch) = (lease.document.range.clone(), lease.document.epoch);
+        let id = lease.document.id();
+        let holding = Holding::new(Arc::clone(&self.shared), lease, parked, wishes, seen_by);
+        self.held.insert(id.clone(), Held { wish, seen, range, epoch });
+        self.ends.spawn(async move { (id, Box::pin(holding.run()).await) });
+    }
+
+    fn tell(&self) {
+        let held = |id: &str, lease: &Lease| {
+            let held = self.held.get(id).filter(|held| held.epoch == lease.epoch)?;
+            let Seen { lag, handled, is_caught_up, .. } = held.seen.borrow().clone();
+            Some(HeldStatus { lag, handled, is_caught_up })
+        };
+        let lease = |(id, lease): (&String, &Stored<Lease>)| {
+            let lease = lease.document.clone();
+            LeaseStatus { held: held(id, &lease), lease }
+        };
+        self.status.send_replace(Status {
+            leases: self.leases.iter().map(lease).collect(),
+            hosts: self.alive.clone(),
+            parked: self.parked.values().map(|parked| parked.document.clone()).collect(),
+            is_paused: self.is_paused(),
+            trouble: self.trouble.clone(),
+        });
+    }
+}
+
+fn after(now: Instant, wait: Duration) -> Instant {
+    now.checked_add(wait).unwrap_or(now)
+}

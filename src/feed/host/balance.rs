@@ -1,0 +1,134 @@
+//! Taking leases, asking for them, and giving them away.
+
+use tokio::time::Instant;
+
+use super::{HostTask, Wish};
+use crate::feed::{
+    balancer::{Holding as Owned, Move, plan},
+    documents::{Document, Lease, Stored},
+    store::{Done, OPERATIONS_MAX, Operation, StoreFault},
+};
+
+impl HostTask {
+    /// Does this host's part of the plan that all hosts make.
+    pub(super) async fn balance(&mut self) {
+        let now = Instant::now();
+        self.resting.retain(|_, until| *until > now);
+        let moves = plan(&self.alive, &self.owned());
+        let mine = |one: &&Move| one.to == self.me.incarnation;
+        let free = moves.iter().filter(mine).filter(|one| one.from.is_none());
+        let free: Vec<String> = free.map(|one| one.lease.clone()).collect();
+        let asked = moves.iter().filter(mine).filter(|one| one.from.is_some());
+        let wants: Vec<String> = asked.map(|one| one.lease.clone()).collect();
+        self.give_away(&moves);
+        if wants != self.me.wants {
+            self.me.wants = wants;
+            // Who holds them reads it with its next beat.
+            self.next_beat = now;
+        }
+        if !self.me.wants.is_empty() {
+            self.look_soon();
+        }
+        self.acquire(&free).await;
+    }
+
+    /// Who holds what. A lease that is ours on paper and that nobody works on is free.
+    fn owned(&self) -> Vec<Owned> {
+        let owned = |(id, lease): (&String, &Stored<Lease>)| {
+            let owner = lease.document.owner.clone();
+            let is_idle =
+                owner.as_ref() == Some(&self.me.incarnation) && !self.held.contains_key(id);
+            Owned { lease: id.clone(), owner: owner.filter(|_| !is_idle) }
+        };
+        let rests = |(id, _): &(&String, &Stored<Lease>)| !self.resting.contains_key(*id);
+        self.leases.iter().filter(rests).map(owned).collect()
+    }
+
+    /// Lets go of what others should have and ask for.
+    fn give_away(&self, moves: &[Move]) {
+        for one in moves.iter().filter(|one| one.from.as_ref() == Some(&self.me.incarnation)) {
+            let is_asked = self
+                .others
+                .iter()
+                .any(|other| other.incarnation == one.to && other.wants.contains(&one.lease));
+            if let (true, Some(held)) = (is_asked, self.held.get(&one.lease))
+                && matches!(*held.wish.borrow(), Wish::Work | Wish::Pause)
+            {
+                held.wish.send_replace(Wish::Release);
+            }
+        }
+    }
+
+    /// Takes free leases, many at a time.
+    async fn acquire(&mut self, free: &[String]) {
+        let Some(topology) = self.topology.clone() else { return };
+        let mut acquired = Vec::new();
+        for chunk in free.chunks(OPERATIONS_MAX) {
+            let mut leases = Vec::new();
+            for id in chunk {
+                let Some(found) = self.leases.get(id) else { continue };
+                let mut document = found.document.clone();
+                document.owner = Some(self.me.incarnation.clone());
+                document.epoch = document.epoch.saturating_add(1);
+                document.ordinal = 0;
+                if document.generation < topology.document.generation {
+                    document.generation = topology.document.generation;
+                    if let Some(position) = &topology.document.rewind {
+                        document.position = position.clone();
+                        document.done_at = None;
+                    }
+                }
+                leases.push((document, found.etag.clone()));
+            }
+            let replace = |(document, etag): &(Lease, String)| Operation::Replace {
+                document: Document::Lease(document.clone()),
+                etag: etag.clone(),
+            };
+            let operations: Vec<Operation> = leases.iter().map(replace).collect();
+            if operations.is_empty() {
+                continue;
+            }
+            match self.shared.leases.commit(operations).await {
+                Ok(done) => {
+                    for ((document, _), done) in leases.into_iter().zip(done) {
+                        if let Done::Written { etag, stored_at } = done {
+                            acquired.push(Stored { document, etag, stored_at });
+                        }
+                    }
+                }
+                // Somebody else was quicker, or it is not known: the next list tells.
+                Err(StoreFault::Conflict { .. }) => self.look_soon(),
+                Err(fault) => {
+                    self.note(&fault);
+                    self.look_soon();
+                }
+            }
+        }
+        if !acquired.is_empty() {
+            self.take_over(acquired).await;
+        }
+    }
+
+    /// Begins to work on leases that were acquired: the parked keys are read after that, so that none is
+    /// missed that the owner before has set aside.
+    async fn take_over(&mut self, acquired: Vec<Stored<Lease>>) {
+        match self.shared.leases.list().await {
+            Ok(listed) => self.sort(listed),
+            Err(fault) => {
+                // They are ours on paper; the next list takes them again.
+                self.note(&fault);
+                self.look_soon();
+                return;
+            }
+        }
+        for lease in acquired {
+            let id = lease.document.id();
+            let is_ours = self.leases.get(&id).is_some_and(|found| found.etag == lease.etag);
+            if is_ours {
+                self.hold(lease);
+            } else {
+                self.look_soon();
+            }
+        }
+    }
+}

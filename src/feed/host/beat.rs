@@ -1,0 +1,150 @@
+//! The beat: renew, and look at the others, in one commit.
+
+use tokio::time::Instant;
+
+use super::{BEAT_RETRY, HostTask, Wish, after};
+use crate::feed::{
+    documents::{Document, Host, Stored, TOPOLOGY_ID, host_id},
+    liveness::Sighting,
+    store::{Done, OPERATIONS_MAX, Operation, StoreFault},
+};
+
+/// The operations of a beat before those that read other hosts.
+const OWN_OPERATIONS: usize = 3;
+
+impl HostTask {
+    pub(super) async fn beat(&mut self) {
+        let sent = Instant::now();
+        self.next_beat = after(sent, self.shared.options.beat);
+        if self.topology.is_none() {
+            self.join().await;
+            if self.topology.is_none() {
+                self.next_beat = after(Instant::now(), BEAT_RETRY);
+                return;
+            }
+        }
+        self.me.beat = self.me.beat.saturating_add(1);
+        let others = self.other_members();
+        let mut operations = vec![
+            Operation::Upsert(Document::Host(self.me.clone())),
+            Operation::Read { id: host_id(&self.me.incarnation) },
+            Operation::Read { id: TOPOLOGY_ID.to_owned() },
+        ];
+        operations.extend(others.iter().map(|other| Operation::Read { id: host_id(other) }));
+        match self.shared.leases.commit(operations).await {
+            Ok(done) => self.beaten(sent, done).await,
+            Err(StoreFault::Conflict { operation, .. }) => {
+                // A document that should be read is gone.
+                self.next_beat = Instant::now();
+                match operation.checked_sub(OWN_OPERATIONS).and_then(|index| others.get(index)) {
+                    Some(gone) => self.strike(std::slice::from_ref(gone)).await,
+                    None => self.topology = None,
+                }
+            }
+            Err(fault) => {
+                self.note(&fault);
+                self.next_beat = after(Instant::now(), BEAT_RETRY);
+            }
+        }
+    }
+
+    fn other_members(&self) -> Vec<String> {
+        let members = self.topology.iter().flat_map(|topology| &topology.document.members);
+        let others = members.filter(|member| **member != self.me.incarnation);
+        others.take(OPERATIONS_MAX.saturating_sub(OWN_OPERATIONS)).cloned().collect()
+    }
+
+    async fn beaten(&mut self, sent: Instant, done: Vec<Done>) {
+        let mut service_now = 0;
+        let mut sightings = Vec::new();
+        let mut others: Vec<Host> = Vec::new();
+        for done in done {
+            let Done::Read(found) = done else { continue };
+            let Stored { document, etag, stored_at } = *found;
+            match document {
+                Document::Topology(document) => {
+                    self.topology = Some(Stored { document, etag, stored_at });
+                }
+                Document::Host(host) => {
+                    if host.incarnation == self.me.incarnation {
+                        service_now = stored_at;
+                    } else {
+                        let incarnation = host.incarnation.clone();
+                        sightings.push(Sighting { incarnation, etag, stored_at });
+                        others.push(host);
+                    }
+                }
+                Document::Lease(_) | Document::Parked(_) => {}
+            }
+        }
+        self.fence.send_replace(after(sent, self.shared.options.fence()));
+        self.trouble = None;
+        let now = self.monotonic(Instant::now());
+        let mut alive = self.observer.look(now, service_now, &sightings);
+        alive.push(self.me.incarnation.clone());
+        alive.sort();
+        let asks =
+            others.iter().any(|other| other.wants.iter().any(|id| self.held.contains_key(id)));
+        let is_other = self.topology.as_ref().is_some_and(|topology| topology.etag != self.listed);
+        if is_other || asks || alive != self.alive {
+            self.next_list = Instant::now();
+        } else if !self.me.wants.is_empty() {
+            self.look_soon();
+        }
+        (self.others, self.alive) = (others, alive);
+        self.pause_or_work();
+        self.stay().await;
+    }
+
+    /// Who was struck off although it lives comes back; who is dead is struck off.
+    async fn stay(&mut self) {
+        let Some(topology) = &self.topology else { return };
+        let members = &topology.document.members;
+        if !members.contains(&self.me.incarnation) {
+            self.topology = None;
+            self.next_beat = Instant::now();
+            return;
+        }
+        let is_dead = |member: &&String| !self.alive.contains(member);
+        let dead: Vec<String> = members.iter().filter(is_dead).cloned().collect();
+        let seen: Vec<String> = self.others.iter().map(|other| other.incarnation.clone()).collect();
+        // A member that joined since the beat was sent has not been looked at yet.
+        let dead: Vec<String> = dead.into_iter().filter(|member| seen.contains(member)).collect();
+        if !dead.is_empty() {
+            self.strike(&dead).await;
+        }
+    }
+
+    /// Takes hosts off the members. Their leases are free then.
+    async fn strike(&mut self, dead: &[String]) {
+        let Some(topology) = &self.topology else { return };
+        let mut document = topology.document.clone();
+        document.members.retain(|member| !dead.contains(member));
+        let document = Document::Topology(document);
+        let replace = Operation::Replace { document, etag: topology.etag.clone() };
+        match self.shared.leases.commit(vec![replace]).await {
+            // The next beat brings the new one, whoever has written it.
+            Ok(_) | Err(StoreFault::Conflict { .. }) => {}
+            Err(fault) => self.note(&fault),
+        }
+        let soon = after(Instant::now(), BEAT_RETRY);
+        self.next_beat = self.next_beat.min(soon);
+    }
+
+    /// Hands on what the topology says about working.
+    fn pause_or_work(&mut self) {
+        let wish = if self.is_paused() { Wish::Pause } else { Wish::Work };
+        let generation = self.topology.as_ref().map_or(0, |known| known.document.generation);
+        for (id, held) in &self.held {
+            let is_old =
+                self.leases.get(id).is_some_and(|lease| lease.document.generation < generation);
+            let current = held.wish.borrow().clone();
+            if is_old && matches!(current, Wish::Work | Wish::Pause) {
+                // What was read is of the past: who takes the lease next goes to the new place.
+                held.wish.send_replace(Wish::Release);
+            } else if matches!(current, Wish::Work | Wish::Pause) && current != wish {
+                held.wish.send_replace(wish.clone());
+            }
+        }
+    }
+}

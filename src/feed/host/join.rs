@@ -1,0 +1,144 @@
+//! Making a processor, joining it, and leaving it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{BEAT_RETRY, HostTask, Wish, after};
+use crate::feed::{
+    FeedRange,
+    documents::{Activity, Document, Lease, Position, Start, Stored, Topology},
+    store::{Done, OPERATIONS_MAX, Operation, StoreFault},
+};
+
+impl HostTask {
+    /// Becomes a member, and makes the processor where there is none.
+    pub(super) async fn join(&mut self) {
+        let joined = match self.shared.leases.list().await {
+            Ok(listed) => {
+                let topology = listed.iter().find_map(|found| match &found.document {
+                    Document::Topology(topology) => {
+                        let (etag, stored_at) = (found.etag.clone(), found.stored_at);
+                        Some(Stored { document: topology.clone(), etag, stored_at })
+                    }
+                    _ => None,
+                });
+                match topology {
+                    Some(topology) => self.enter(topology).await,
+                    None => self.make().await,
+                }
+            }
+            Err(fault) => Err(fault),
+        };
+        match joined {
+            Ok(()) => self.next_list = Instant::now(),
+            // Somebody else was quicker: look again.
+            Err(StoreFault::Conflict { .. }) => {}
+            Err(fault) => {
+                self.note(&fault);
+                self.next_beat = after(Instant::now(), BEAT_RETRY);
+            }
+        }
+    }
+
+    async fn enter(&mut self, mut topology: Stored<Topology>) -> Result<(), StoreFault> {
+        if !topology.document.members.contains(&self.me.incarnation) {
+            topology.document.members.push(self.me.incarnation.clone());
+            let document = Document::Topology(topology.document.clone());
+            let replace = Operation::Replace { document, etag: topology.etag.clone() };
+            let join = vec![replace, Operation::Upsert(Document::Host(self.me.clone()))];
+            let done = self.shared.leases.commit(join).await?;
+            if let Some(Done::Written { etag, stored_at }) = done.into_iter().next() {
+                (topology.etag, topology.stored_at) = (etag, stored_at);
+            }
+        }
+        self.topology = Some(topology);
+        Ok(())
+    }
+
+    /// Makes the processor: what holds for all, and a lease for each partition.
+    async fn make(&mut self) -> Result<(), StoreFault> {
+        let unavailable =
+            |fault: crate::feed::FeedFault| StoreFault::Unavailable(fault.to_string());
+        let start = self.shared.options.start;
+        let ranges = self.shared.feed.ranges().await.map_err(unavailable)?;
+        let mut operations = vec![
+            Operation::Create(Document::Topology(Topology {
+                start,
+                generation: 0,
+                rewind: None,
+                activity: Activity::Running,
+                members: vec![self.me.incarnation.clone()],
+            })),
+            Operation::Upsert(Document::Host(self.me.clone())),
+        ];
+        // What does not fit is found missing by the check of coverage.
+        for range in ranges.into_iter().take(OPERATIONS_MAX.saturating_sub(2)) {
+            let position = self.start_of(&range, start).await.map_err(unavailable)?;
+            let lease = self.new_lease(range, position);
+            operations.push(Operation::Create(Document::Lease(lease)));
+        }
+        self.shared.leases.commit(operations).await.map(|_| ())
+    }
+
+    /// Where a range begins. "Now" is settled once and for all, when the lease is made.
+    pub(super) async fn start_of(
+        &self,
+        range: &FeedRange,
+        start: Start,
+    ) -> Result<Position, crate::feed::FeedFault> {
+        Ok(match start {
+            Start::Beginning => Position::Beginning,
+            Start::Time(seconds) => Position::Time(seconds),
+            Start::Now => Position::Continuation(self.shared.feed.now(range).await?),
+        })
+    }
+
+    pub(super) fn new_lease(&self, range: FeedRange, position: Position) -> Lease {
+        let now = self.shared.clock.now().as_second();
+        let is_now = matches!(position, Position::Continuation(_));
+        let generation = self.topology.as_ref().map_or(0, |known| known.document.generation);
+        Lease {
+            range,
+            owner: None,
+            epoch: 0,
+            generation,
+            done_at: is_now.then(|| u64::try_from(now).unwrap_or_default()),
+            position,
+            ordinal: 0,
+            lag: None,
+        }
+    }
+
+    /// Gives all leases away and leaves, within a time.
+    pub(super) async fn leave(mut self, time: Duration) {
+        let until = after(Instant::now(), time);
+        for held in self.held.values() {
+            held.wish.send_replace(Wish::Release);
+        }
+        while !self.ends.is_empty() {
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(until) => break,
+                ended = self.ends.join_next() => {
+                    if let Some(Ok((lease, end))) = ended {
+                        self.ended(&lease, end);
+                    }
+                }
+                () = tokio::time::sleep_until(self.next_beat) => self.beat().await,
+            }
+            self.tell();
+        }
+        self.ends.shutdown().await;
+        if let Some(mut topology) = self.topology.take() {
+            topology.document.members.retain(|member| *member != self.me.incarnation);
+            let document = Document::Topology(topology.document);
+            let replace = Operation::Replace { document, etag: topology.etag };
+            let farewell = self.shared.leases.commit(vec![replace]);
+            // When it does not work out, the others find this host dead after the expiry.
+            if let Err(fault) = farewell.await {
+                tracing::debug!(%fault, "the host could not take its leave");
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Leases against partitions: what was split or merged, and what is not covered.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+
+use super::{HostTask, Wish, after};
+use crate::feed::{
+    FeedRange,
+    coverage::{Overlap, Repair, check},
+    documents::{Document, Lease, Position, Stored},
+    options::RESTART_MARGIN,
+    store::{OPERATIONS_MAX, Operation, StoreFault},
+};
+
+impl HostTask {
+    /// Mends what does not tile the key space. What is seen once may be a listing that was torn by a
+    /// change; what is seen twice is mended under the version of the topology that was read before.
+    pub(super) async fn mend(&mut self) {
+        let leases: Vec<Stored<Lease>> = self.leases.values().cloned().collect();
+        let ranges: Vec<FeedRange> =
+            leases.iter().map(|lease| lease.document.range.clone()).collect();
+        let repair = check(&ranges);
+        if repair.is_empty() {
+            self.suspect = repair;
+            return;
+        }
+        if repair != self.suspect {
+            self.suspect = repair;
+            self.look_soon();
+            return;
+        }
+        tracing::error!("the leases do not cover the feed as they must, and are mended");
+        let Some(touch) = self.touch() else { return };
+        let mut operations = vec![touch];
+        let Repair { gaps, overlaps } = repair;
+        for Overlap { leases: places, range } in overlaps {
+            let replaced: Vec<&Stored<Lease>> =
+                places.iter().filter_map(|place| leases.get(*place)).collect();
+            operations.extend(self.replace_by_one(&replaced, range));
+        }
+        let start = self.topology.as_ref().map(|topology| topology.document.start);
+        for range in gaps {
+            let Some(start) = start else { continue };
+            match self.start_of(&range, start).await {
+                Ok(position) => {
+                    let lease = self.new_lease(range, position);
+                    operations.push(Operation::Create(Document::Lease(lease)));
+                }
+                Err(fault) => self.trouble = Some(fault.to_string()),
+            }
+        }
+        self.change_leases(operations).await;
+    }
+
+    /// One lease in the place of several: it begins at the earliest of their places in time, because
+    /// places of different ranges cannot be compared. What comes again is passed over downstream.
+    fn replace_by_one(&self, replaced: &[&Stored<Lease>], range: FeedRange) -> Vec<Operation> {
+        let positions = replaced.iter().map(|lease| restart(&lease.document));
+        let position = positions.min_by_key(|position| match position {
+            Position::Time(seconds) => *seconds,
+            _ => i64::MIN,
+        });
+        let mut lease = self.new_lease(range, position.unwrap_or(Position::Beginning));
+        lease.epoch = replaced.iter().map(|lease| lease.document.epoch).max().unwrap_or_default();
+        lease.done_at = replaced.iter().filter_map(|lease| lease.document.done_at).min();
+        let has_same_id = |found: &&&Stored<Lease>| found.document.id() == lease.id();
+        let same = replaced.iter().find(has_same_id).map(|found| found.etag.clone());
+        let mut operations: Vec<Operation> = replaced
+            .iter()
+            .filter(|found| found.document.id() != lease.id())
+            .map(|found| Operation::Delete { id: found.document.id(), etag: found.etag.clone() })
+            .collect();
+        let document = Document::Lease(lease);
+        operations.push(match same {
+            Some(etag) => Operation::Replace { document, etag },
+            None => Operation::Create(document),
+        });
+        operations
+    }
+
+    fn touch(&self) -> Option<Operation> {
+        let topology = self.topology.as_ref()?;
+        let document = Document::Topology(topology.document.clone());
+        Some(Operation::Replace { document, etag: topology.etag.clone() })
+    }
+
+    async fn change_leases(&mut self, mut operations: Vec<Operation>) {
+        operations.truncate(OPERATIONS_MAX);
+        match self.shared.leases.commit(operations).await {
+            Ok(_) | Err(StoreFault::Conflict { .. }) => {}
+            Err(fault) => self.note(&fault),
+        }
+        self.suspect = Repair::default();
+        self.next_beat = Instant::now();
+    }
+
+    /// Compares the leases with the partitions of the feed.
+    pub(super) async fn survey(&mut self) {
+        self.next_survey = after(Instant::now(), self.shared.options.list_interval);
+        let partitions = match self.shared.feed.ranges().await {
+            Ok(partitions) => partitions,
+            Err(fault) => {
+                self.trouble = Some(fault.to_string());
+                return;
+            }
+        };
+        let mut parts: BTreeMap<FeedRange, Vec<Stored<Lease>>> = BTreeMap::new();
+        let mut splits = Vec::new();
+        for (id, lease) in &self.leases {
+            let range = &lease.document.range;
+            let children: Vec<FeedRange> =
+                partitions.iter().filter_map(|partition| partition.intersection(range)).collect();
+            if children.len() > 1 {
+                splits.push((id.clone(), lease.clone(), children));
+            } else if let Some(partition) =
+                partitions.iter().find(|partition| partition.contains(range) && *partition != range)
+            {
+                parts.entry(partition.clone()).or_default().push(lease.clone());
+            }
+        }
+        for (id, lease, children) in splits {
+            self.split(&id, &lease, children).await;
+        }
+        let merges = parts.into_iter().filter(|(_, leases)| leases.len() > 1);
+        for (partition, leases) in merges {
+            self.merge(partition, &leases).await;
+        }
+    }
+
+    /// Puts leases on the partitions in the place of one that spans several.
+    async fn split(&mut self, id: &str, lease: &Stored<Lease>, children: Vec<FeedRange>) {
+        let Some(touch) = self.touch() else { return };
+        if let Some(held) = self.held.get(id) {
+            if matches!(*held.wish.borrow(), Wish::Work | Wish::Pause) {
+                held.wish.send_replace(Wish::Split { children, touch: Box::new(touch) });
+            }
+            return;
+        }
+        let owner = lease.document.owner.as_ref();
+        if owner.is_some_and(|owner| self.alive.contains(owner) && *owner != self.me.incarnation) {
+            return;
+        }
+        let delete = Operation::Delete { id: id.to_owned(), etag: lease.etag.clone() };
+        let mut operations = vec![touch, delete];
+        operations.extend(children.into_iter().map(|range| {
+            let child = Lease { range, owner: None, ..lease.document.clone() };
+            Operation::Create(Document::Lease(child))
+        }));
+        self.change_leases(operations).await;
+    }
+
+    /// Makes the leases on parts of one partition one, where parts cannot be read by themselves.
+    async fn merge(&mut self, partition: FeedRange, leases: &[Stored<Lease>]) {
+        match self.shared.feed.reads_parts().await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(fault) => {
+                self.trouble = Some(fault.to_string());
+                return;
+            }
+        }
+        let Some(touch) = self.touch() else { return };
+        let mut operations = vec![touch];
+        let leases: Vec<&Stored<Lease>> = leases.iter().collect();
+        operations.extend(self.replace_by_one(&leases, partition));
+        self.change_leases(operations).await;
+    }
+}
+
+/// Where a lease can be taken up again in another range: at the time of the last change that is done,
+/// less a margin.
+fn restart(lease: &Lease) -> Position {
+    match (&lease.position, lease.done_at) {
+        (Position::Beginning, _) | (Position::Continuation(_), None) => Position::Beginning,
+        (Position::Time(seconds), None) => Position::Time(*seconds),
+        (_, Some(done_at)) => {
+            let margin = i64::try_from(RESTART_MARGIN.as_secs()).unwrap_or(i64::MAX);
+            let done_at = i64::try_from(done_at).unwrap_or(i64::MAX);
+            Position::Time(done_at.saturating_sub(margin).max(0))
+        }
+    }
+}
