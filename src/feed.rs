@@ -9,20 +9,30 @@
 //! It knows nothing of events, projections or HTTP.
 
 pub mod balancer;
+mod control;
 pub mod coverage;
 pub mod documents;
 mod handler;
 mod holding;
 mod host;
 pub mod liveness;
+pub mod memory;
 pub mod options;
+mod processor;
 pub mod progress;
 mod range;
 pub mod schedule;
+#[cfg(test)]
+mod simulation;
 mod source;
 mod store;
 
 pub use self::{
+    control::{Control, ControlError, Overview},
+    handler::{Delivery, Handler, HandlerFault},
+    host::{HeldStatus, LeaseStatus, Status},
+    options::{InvalidOptions, ProcessorOptions},
+    processor::{HostFailed, Processor, RunningProcessor},
     range::{FeedRange, InvalidRange},
     source::{Change, Feed, FeedFault, FeedReader, Page},
     store::{Done, LeaseStore, OPERATIONS_MAX, Operation, StoreFault},

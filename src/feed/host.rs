@@ -32,7 +32,6 @@ const REST: Duration = Duration::from_secs(30);
 struct Held {
     wish: watch::Sender<Wish>,
     seen: watch::Receiver<Seen>,
-    range: super::FeedRange,
     epoch: u64,
 }
 
@@ -93,6 +92,10 @@ pub(super) struct HostTask {
     held: BTreeMap<String, Held>,
     ends: JoinSet<(String, End)>,
     resting: BTreeMap<String, Instant>,
+    /// Members whose documents are gone, and since when.
+    absent: BTreeMap<String, Instant>,
+    /// The topology as it was listed.
+    listed_topology: Option<Stored<Topology>>,
     suspect: Repair,
     next_beat: Instant,
     next_list: Instant,
@@ -126,6 +129,8 @@ impl HostTask {
             held: BTreeMap::new(),
             ends: JoinSet::new(),
             resting: BTreeMap::new(),
+            absent: BTreeMap::new(),
+            listed_topology: None,
             suspect: Repair::default(),
             next_beat: now,
             next_list: now,
@@ -222,7 +227,10 @@ impl HostTask {
         self.parked.clear();
         for Stored { document, etag, stored_at } in listed {
             match document {
-                Document::Topology(_) => self.listed = etag,
+                Document::Topology(document) => {
+                    self.listed.clone_from(&etag);
+                    self.listed_topology = Some(Stored { document, etag, stored_at });
+                }
                 Document::Lease(document) => {
                     self.leases.insert(document.id(), Stored { document, etag, stored_at });
                 }
@@ -241,10 +249,10 @@ impl HostTask {
         let (wish, wishes) = watch::channel(wish);
         let (seen_by, seen) = watch::channel(Seen::default());
         let parked: BTreeSet<String> = self.parked.keys().cloned().collect();
-        let (range, epoch) = (lease.document.range.clone(), lease.document.epoch);
+        let epoch = lease.document.epoch;
         let id = lease.document.id();
         let holding = Holding::new(Arc::clone(&self.shared), lease, parked, wishes, seen_by);
-        self.held.insert(id.clone(), Held { wish, seen, range, epoch });
+        self.held.insert(id.clone(), Held { wish, seen, epoch });
         self.ends.spawn(async move { (id, Box::pin(holding.run()).await) });
     }
 

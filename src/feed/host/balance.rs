@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::{HostTask, Wish};
 use crate::feed::{
     balancer::{Holding as Owned, Move, plan},
-    documents::{Document, Lease, Stored},
+    documents::{Document, Lease, Stored, Topology},
     store::{Done, OPERATIONS_MAX, Operation, StoreFault},
 };
 
@@ -14,13 +14,20 @@ impl HostTask {
     pub(super) async fn balance(&mut self) {
         let now = Instant::now();
         self.resting.retain(|_, until| *until > now);
-        let moves = plan(&self.alive, &self.owned());
+        // Who is a member is alive until somebody has struck it off: a host that has just joined may hold
+        // leases before anybody has seen it beat.
+        let Some(topology) = self.listed_topology.clone() else { return };
+        let moves = plan(&topology.document.members, &self.owned());
         let mine = |one: &&Move| one.to == self.me.incarnation;
         let free = moves.iter().filter(mine).filter(|one| one.from.is_none());
-        let free: Vec<String> = free.map(|one| one.lease.clone()).collect();
+        let mut free: Vec<String> = free.map(|one| one.lease.clone()).collect();
+        let goes = |id: &String| moves.iter().any(|one| one.lease == *id);
+        let (gone, back): (Vec<String>, Vec<String>) = self.idle().into_iter().partition(goes);
+        free.extend(back);
         let asked = moves.iter().filter(mine).filter(|one| one.from.is_some());
         let wants: Vec<String> = asked.map(|one| one.lease.clone()).collect();
         self.give_away(&moves);
+        self.let_go(&gone).await;
         if wants != self.me.wants {
             self.me.wants = wants;
             // Who holds them reads it with its next beat.
@@ -29,19 +36,47 @@ impl HostTask {
         if !self.me.wants.is_empty() {
             self.look_soon();
         }
-        self.acquire(&free).await;
+        self.acquire(&free, &topology).await;
     }
 
-    /// Who holds what. A lease that is ours on paper and that nobody works on is free.
+    /// Who holds what.
     fn owned(&self) -> Vec<Owned> {
-        let owned = |(id, lease): (&String, &Stored<Lease>)| {
-            let owner = lease.document.owner.clone();
-            let is_idle =
-                owner.as_ref() == Some(&self.me.incarnation) && !self.held.contains_key(id);
-            Owned { lease: id.clone(), owner: owner.filter(|_| !is_idle) }
+        let owned = |(id, lease): (&String, &Stored<Lease>)| Owned {
+            lease: id.clone(),
+            owner: lease.document.owner.clone(),
         };
         let rests = |(id, _): &(&String, &Stored<Lease>)| !self.resting.contains_key(*id);
         self.leases.iter().filter(rests).map(owned).collect()
+    }
+
+    /// Leases that are ours on paper and that nobody works on: the answer to an acquisition was lost, or
+    /// the task has ended.
+    fn idle(&self) -> Vec<String> {
+        let is_idle = |(id, lease): &(&String, &Stored<Lease>)| {
+            lease.document.owner.as_ref() == Some(&self.me.incarnation)
+                && !self.held.contains_key(*id)
+                && !self.resting.contains_key(*id)
+        };
+        self.leases.iter().filter(is_idle).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Lets go of leases on paper that others should have.
+    async fn let_go(&mut self, leases: &[String]) {
+        let release = |id: &String| {
+            let found = self.leases.get(id)?;
+            let document = Document::Lease(Lease { owner: None, ..found.document.clone() });
+            Some(Operation::Replace { document, etag: found.etag.clone() })
+        };
+        let operations: Vec<Operation> =
+            leases.iter().filter_map(release).take(OPERATIONS_MAX).collect();
+        if operations.is_empty() {
+            return;
+        }
+        match self.shared.leases.commit(operations).await {
+            Ok(_) | Err(StoreFault::Conflict { .. }) => {}
+            Err(fault) => self.note(&fault),
+        }
+        self.look_soon();
     }
 
     /// Lets go of what others should have and ask for.
@@ -60,14 +95,16 @@ impl HostTask {
     }
 
     /// Takes free leases, many at a time.
-    async fn acquire(&mut self, free: &[String]) {
-        let Some(topology) = self.topology.clone() else { return };
+    async fn acquire(&mut self, free: &[String], topology: &Stored<Topology>) {
         let mut acquired = Vec::new();
-        for chunk in free.chunks(OPERATIONS_MAX) {
+        for chunk in free.chunks(OPERATIONS_MAX.saturating_sub(1)) {
             let mut leases = Vec::new();
+            let mut takes_from_dead = false;
             for id in chunk {
                 let Some(found) = self.leases.get(id) else { continue };
                 let mut document = found.document.clone();
+                let owner = document.owner.as_ref();
+                takes_from_dead |= owner.is_some_and(|owner| *owner != self.me.incarnation);
                 document.owner = Some(self.me.incarnation.clone());
                 document.epoch = document.epoch.saturating_add(1);
                 document.ordinal = 0;
@@ -84,9 +121,15 @@ impl HostTask {
                 document: Document::Lease(document.clone()),
                 etag: etag.clone(),
             };
-            let operations: Vec<Operation> = leases.iter().map(replace).collect();
+            let mut operations: Vec<Operation> = leases.iter().map(replace).collect();
             if operations.is_empty() {
                 continue;
+            }
+            if takes_from_dead {
+                // Under the version of the topology that does not have the owner any more: a listing may
+                // be older in parts.
+                let document = Document::Topology(topology.document.clone());
+                operations.push(Operation::Replace { document, etag: topology.etag.clone() });
             }
             match self.shared.leases.commit(operations).await {
                 Ok(done) => {

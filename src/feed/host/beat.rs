@@ -24,26 +24,33 @@ impl HostTask {
             }
         }
         self.me.beat = self.me.beat.saturating_add(1);
-        let others = self.other_members();
-        let mut operations = vec![
-            Operation::Upsert(Document::Host(self.me.clone())),
-            Operation::Read { id: host_id(&self.me.incarnation) },
-            Operation::Read { id: TOPOLOGY_ID.to_owned() },
-        ];
-        operations.extend(others.iter().map(|other| Operation::Read { id: host_id(other) }));
-        match self.shared.leases.commit(operations).await {
-            Ok(done) => self.beaten(sent, done).await,
-            Err(StoreFault::Conflict { operation, .. }) => {
-                // A document that should be read is gone.
-                self.next_beat = Instant::now();
-                match operation.checked_sub(OWN_OPERATIONS).and_then(|index| others.get(index)) {
-                    Some(gone) => self.strike(std::slice::from_ref(gone)).await,
-                    None => self.topology = None,
+        let mut others = self.other_members();
+        loop {
+            let mut operations = vec![
+                Operation::Upsert(Document::Host(self.me.clone())),
+                Operation::Read { id: host_id(&self.me.incarnation) },
+                Operation::Read { id: TOPOLOGY_ID.to_owned() },
+            ];
+            operations.extend(others.iter().map(|other| Operation::Read { id: host_id(other) }));
+            match self.shared.leases.commit(operations).await {
+                Ok(done) => return self.beaten(sent, done).await,
+                Err(StoreFault::Conflict { operation, .. }) => {
+                    // A document that should be read is gone.
+                    let place = operation.checked_sub(OWN_OPERATIONS);
+                    let Some(place) = place.filter(|place| *place < others.len()) else {
+                        self.topology = None;
+                        self.next_beat = Instant::now();
+                        return;
+                    };
+                    // It may have been deleted by hand, so its host gets the time of any other.
+                    let gone = others.remove(place);
+                    self.absent.entry(gone).or_insert(sent);
                 }
-            }
-            Err(fault) => {
-                self.note(&fault);
-                self.next_beat = after(Instant::now(), BEAT_RETRY);
+                Err(fault) => {
+                    self.note(&fault);
+                    self.next_beat = after(Instant::now(), BEAT_RETRY);
+                    return;
+                }
             }
         }
     }
@@ -79,6 +86,7 @@ impl HostTask {
         }
         self.fence.send_replace(after(sent, self.shared.options.fence()));
         self.trouble = None;
+        self.absent.retain(|gone, _| others.iter().all(|other| other.incarnation != *gone));
         let now = self.monotonic(Instant::now());
         let mut alive = self.observer.look(now, service_now, &sightings);
         alive.push(self.me.incarnation.clone());

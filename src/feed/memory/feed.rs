@@ -1,0 +1,292 @@
+//! A feed in memory.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+use super::{Fate, Weather};
+use crate::feed::{
+    FeedRange,
+    documents::Position,
+    source::{Change, Feed, FeedFault, FeedReader, Page},
+};
+
+/// How long a request waits for an answer that does not come.
+const TIME_OUT: Duration = Duration::from_secs(5);
+
+/// A change as it was written: in which transaction of which key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The key.
+    pub key: String,
+    /// Its place among all changes of the key, from 1.
+    pub order: u64,
+}
+
+/// A container in memory.
+#[derive(Debug, Clone)]
+pub struct MemoryFeed {
+    state: Arc<Mutex<State>>,
+    weather: Weather,
+    origin: Instant,
+}
+
+#[derive(Debug)]
+struct State {
+    /// All changes in the order of their transactions, each with the hash of its key.
+    log: Vec<Entry>,
+    lsn: i64,
+    partitions: Vec<FeedRange>,
+    page_changes: usize,
+    reads_parts: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    hash: String,
+    change: Change,
+}
+
+impl MemoryFeed {
+    /// A container with these partitions. Whether parts of them can be read is up to the caller.
+    pub fn new(weather: Weather, partitions: Vec<FeedRange>, reads_parts: bool) -> Self {
+        let state = State { log: Vec::new(), lsn: 0, partitions, page_changes: 10, reads_parts };
+        Self { state: Arc::new(Mutex::new(state)), weather, origin: Instant::now() }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends so many changes of a key, in one transaction.
+    pub fn write(&self, key: &str, changes: u64) -> Vec<Written> {
+        let stored_at = Instant::now().saturating_duration_since(self.origin).as_secs();
+        let mut state = self.state();
+        state.lsn = state.lsn.saturating_add(1);
+        let lsn = state.lsn;
+        let last = state.log.iter().filter(|entry| entry.change.key == key).count();
+        let first = u64::try_from(last).unwrap_or_default().saturating_add(1);
+        let mut written = Vec::new();
+        for order in first..first.saturating_add(changes) {
+            let change = Change {
+                key: key.to_owned(),
+                order,
+                lsn,
+                stored_at,
+                document: RawValue::NULL.to_owned(),
+                problem: None,
+            };
+            state.log.push(Entry { hash: hash(key), change });
+            written.push(Written { key: key.to_owned(), order });
+        }
+        written
+    }
+
+    /// Everything that was written.
+    pub fn written(&self) -> Vec<Written> {
+        let state = self.state();
+        let written =
+            |entry: &Entry| Written { key: entry.change.key.clone(), order: entry.change.order };
+        state.log.iter().map(written).collect()
+    }
+
+    /// What was written up to a transaction, in a range.
+    pub fn written_up_to(&self, lsn: i64, range: &FeedRange) -> Vec<Written> {
+        let state = self.state();
+        let is_in = |entry: &&Entry| {
+            let hash = entry.hash.as_str();
+            entry.change.lsn <= lsn && range.begin() <= hash && hash < range.end()
+        };
+        let written =
+            |entry: &Entry| Written { key: entry.change.key.clone(), order: entry.change.order };
+        state.log.iter().filter(is_in).map(written).collect()
+    }
+
+    /// Cuts a partition in two; nothing when it has no room for two.
+    pub fn split(&self, partition: usize) {
+        let mut state = self.state();
+        let Some(range) = state.partitions.get(partition).cloned() else { return };
+        let Some(middle) = middle(&range) else { return };
+        let (left, right) =
+            (FeedRange::new(range.begin(), middle.clone()), FeedRange::new(middle, range.end()));
+        if let (Ok(left), Ok(right)) = (left, right) {
+            state.partitions.splice(partition..=partition, [left, right]);
+        }
+    }
+
+    /// Makes a partition and the next one of it one.
+    pub fn merge(&self, partition: usize) {
+        let mut state = self.state();
+        let next = partition.saturating_add(1);
+        if let (Some(one), Some(other)) =
+            (state.partitions.get(partition).cloned(), state.partitions.get(next).cloned())
+        {
+            state.partitions.splice(partition..=next, [one.hull(&other)]);
+        }
+    }
+
+    /// How many partitions there are.
+    pub fn partitions(&self) -> usize {
+        self.state().partitions.len()
+    }
+
+    async fn request<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, FeedFault>,
+    ) -> Result<T, FeedFault> {
+        let (fate, there, back) = self.weather.fate();
+        tokio::time::sleep(there).await;
+        if fate == Fate::Done {
+            let done = work();
+            tokio::time::sleep(back).await;
+            return done;
+        }
+        tokio::time::sleep(TIME_OUT).await;
+        Err(FeedFault::Unavailable("no answer".to_owned()))
+    }
+
+    /// A range can be read when it is made of whole partitions, or lies in one whose parts can be read.
+    fn check(state: &State, range: &FeedRange) -> Result<(), FeedFault> {
+        let is_cut = state
+            .partitions
+            .iter()
+            .any(|partition| partition.overlaps(range) && !range.contains(partition));
+        if is_cut && !state.reads_parts { Err(FeedFault::Moved) } else { Ok(()) }
+    }
+
+    fn page(&self, range: &FeedRange, from: i64) -> Result<Page, FeedFault> {
+        let state = self.state();
+        Self::check(&state, range)?;
+        let mut changes: Vec<Change> = Vec::new();
+        let mut last = from;
+        for Entry { hash, change } in &state.log {
+            let is_in = range.begin() <= hash.as_str() && hash.as_str() < range.end();
+            if change.lsn <= from || !is_in {
+                continue;
+            }
+            // A page ends between two transactions.
+            if changes.len() >= state.page_changes && change.lsn != last {
+                break;
+            }
+            last = change.lsn;
+            changes.push(change.clone());
+        }
+        let position = if changes.is_empty() { state.lsn.max(from) } else { last };
+        let last_lsn = Some(state.lsn);
+        drop(state);
+        // The service gives the changes of one transaction in any order.
+        for place in 1..changes.len() {
+            let other = usize::try_from(self.weather.below(2)).unwrap_or_default();
+            let before = place.saturating_sub(1);
+            let same =
+                changes.get(before).map(|one| one.lsn) == changes.get(place).map(|one| one.lsn);
+            if same && other == 1 {
+                changes.swap(before, place);
+            }
+        }
+        Ok(Page { changes, continuation: position.to_string(), last_lsn, request_charge: 1.0 })
+    }
+}
+
+/// A place in the middle of a range, as a bound.
+fn middle(range: &FeedRange) -> Option<String> {
+    let number = |bound: &str| {
+        let padded = format!("{bound:0<8.8}");
+        u64::from_str_radix(&padded, 16).ok()
+    };
+    let (begin, end) = (number(range.begin())?, number(range.end())?);
+    let middle = begin.midpoint(end);
+    (begin < middle && middle < end).then(|| format!("{middle:08X}"))
+}
+
+/// Where a key is in the space of hashes.
+fn hash(key: &str) -> String {
+    let digest = Sha256::digest(key.as_bytes());
+    let number = digest
+        .iter()
+        .take(4)
+        .fold(0_u64, |sum, byte| sum.wrapping_mul(256).wrapping_add(u64::from(*byte)));
+    // Below the end of the space, which is FF.
+    format!("{:08X}", number.wrapping_mul(0xFE) >> 8)
+}
+
+struct MemoryReader {
+    feed: MemoryFeed,
+    range: FeedRange,
+    from: i64,
+}
+
+impl FeedReader for MemoryReader {
+    fn next_page(&mut self) -> BoxFuture<'_, Result<Page, FeedFault>> {
+        Box::pin(async move {
+            let page = self.feed.request(|| self.feed.page(&self.range, self.from)).await?;
+            self.from = page.continuation.parse().unwrap_or(self.from);
+            Ok(page)
+        })
+    }
+}
+
+impl Feed for MemoryFeed {
+    fn ranges(&self) -> BoxFuture<'_, Result<Vec<FeedRange>, FeedFault>> {
+        Box::pin(self.request(|| Ok(self.state().partitions.clone())))
+    }
+
+    fn reads_parts(&self) -> BoxFuture<'_, Result<bool, FeedFault>> {
+        Box::pin(self.request(|| Ok(self.state().reads_parts)))
+    }
+
+    fn now(&self, _: &FeedRange) -> BoxFuture<'_, Result<String, FeedFault>> {
+        Box::pin(self.request(|| Ok(self.state().lsn.to_string())))
+    }
+
+    fn open(
+        &self,
+        range: &FeedRange,
+        position: &Position,
+    ) -> BoxFuture<'_, Result<Box<dyn FeedReader>, FeedFault>> {
+        let (feed, range, position) = (self.clone(), range.clone(), position.clone());
+        Box::pin(async move {
+            let from = match position {
+                Position::Beginning => 0,
+                Position::Time(seconds) => {
+                    let seconds = u64::try_from(seconds).unwrap_or_default();
+                    let state = feed.state();
+                    let before = state.log.iter().filter(|entry| entry.change.stored_at <= seconds);
+                    before.map(|entry| entry.change.lsn).max().unwrap_or_default()
+                }
+                Position::Continuation(token) => token
+                    .parse()
+                    .map_err(|_| FeedFault::BadPosition("not a place of this feed".to_owned()))?,
+            };
+            Self::check(&feed.state(), &range)?;
+            let reader: Box<dyn FeedReader> = Box::new(MemoryReader { feed, range, from });
+            Ok(reader)
+        })
+    }
+
+    fn read_key(
+        &self,
+        key: &str,
+        order: u64,
+        changes_max: usize,
+    ) -> BoxFuture<'_, Result<Vec<Change>, FeedFault>> {
+        let key = key.to_owned();
+        Box::pin(async move {
+            self.request(|| {
+                let state = self.state();
+                let of_key = state
+                    .log
+                    .iter()
+                    .filter(|entry| entry.change.key == key && entry.change.order >= order);
+                Ok(of_key.take(changes_max).map(|entry| entry.change.clone()).collect())
+            })
+            .await
+        })
+    }
+}

@@ -1,0 +1,181 @@
+//! Starting a processor, looking at it, and ending it.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::FutureExt as _;
+use thiserror::Error;
+use tokio::{
+    sync::{Notify, Semaphore, watch},
+    task::JoinHandle,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    control::Control,
+    handler::Handler,
+    holding::Shared,
+    host::{HostTask, Status},
+    options::{InvalidOptions, ProcessorOptions},
+    source::Feed,
+    store::LeaseStore,
+};
+use crate::clock::{Clock, SystemClock};
+
+/// What a processor is made of.
+#[must_use = "a processor does nothing until it is started"]
+pub struct Processor {
+    leases: Arc<dyn LeaseStore>,
+    feed: Arc<dyn Feed>,
+    handler: Arc<dyn Handler>,
+    options: ProcessorOptions,
+    clock: Arc<dyn Clock>,
+    incarnation: Option<String>,
+}
+
+impl std::fmt::Debug for Processor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Processor").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Processor {
+    /// A processor of this feed, with these leases.
+    pub fn new(
+        feed: Arc<dyn Feed>,
+        leases: Arc<dyn LeaseStore>,
+        handler: Arc<dyn Handler>,
+        options: ProcessorOptions,
+    ) -> Self {
+        let clock = Arc::new(SystemClock::new());
+        Self { leases, feed, handler, options, clock, incarnation: None }
+    }
+
+    /// Sets what tells the time of day.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets the name of this start of the host, which must be unique. For simulations, which repeat what
+    /// happened; everybody else gets a random one.
+    pub fn with_incarnation(mut self, incarnation: impl Into<String>) -> Self {
+        self.incarnation = Some(incarnation.into());
+        self
+    }
+
+    /// Starts a host. It joins the processor, or makes it where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOptions`].
+    pub fn start(self) -> Result<RunningProcessor, InvalidOptions> {
+        self.options.check()?;
+        let incarnation = self.incarnation.unwrap_or_else(|| Uuid::new_v4().to_string());
+        let (fence_by, fence) = watch::channel(Instant::now());
+        let (status_by, status) = watch::channel(Status::default());
+        let (drain_by, drain) = watch::channel(Duration::ZERO);
+        let hint = Arc::new(Notify::new());
+        let shared = Arc::new(Shared {
+            runs: Arc::new(Semaphore::new(self.options.runs_max)),
+            leases: Arc::clone(&self.leases),
+            feed: self.feed,
+            handler: self.handler,
+            options: self.options,
+            clock: self.clock,
+            fence,
+            hint: Arc::clone(&hint),
+            incarnation: incarnation.clone(),
+        });
+        let stop = CancellationToken::new();
+        let host = HostTask::new(shared, fence_by, status_by);
+        let task = tokio::spawn(Box::pin(host.run(stop.clone(), drain)));
+        let control = Control::new(self.leases);
+        Ok(RunningProcessor { incarnation, stop, drain: drain_by, status, hint, task, control })
+    }
+}
+
+/// A host that runs. It ends when it is told to; when it is dropped it ends at once, as if it had crashed.
+#[derive(Debug)]
+pub struct RunningProcessor {
+    incarnation: String,
+    stop: CancellationToken,
+    drain: watch::Sender<Duration>,
+    status: watch::Receiver<Status>,
+    hint: Arc<Notify>,
+    task: JoinHandle<()>,
+    control: Control,
+}
+
+/// Why a host did not end as it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the host ended by a fault of its own")]
+pub struct HostFailed;
+
+impl RunningProcessor {
+    /// The name of this start of the host.
+    pub fn incarnation(&self) -> &str {
+        &self.incarnation
+    }
+
+    /// What the host knows now.
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// Says that there is something to read, so that no poll is waited for.
+    pub fn hint(&self) {
+        self.hint.notify_waiters();
+    }
+
+    /// What an operator can tell all hosts.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Waits until this host holds all leases and has handled everything that was stored when it looked
+    /// last. For tests, and for programs that run one host.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe to drop.
+    pub async fn wait_caught_up(&self) {
+        let mut status = self.status.clone();
+        let caught_up = |status: &Status| {
+            let done = |held: &super::host::HeldStatus| held.is_caught_up;
+            !status.leases.is_empty()
+                && status.leases.iter().all(|lease| lease.held.as_ref().is_some_and(done))
+        };
+        // The sender lives as long as the host; without it nothing changes any more.
+        let _ended = status.wait_for(caught_up).await.is_err();
+    }
+
+    /// Stops reading, finishes what was read, makes it durable, gives the leases away and leaves, all
+    /// within a time. What is not done by then comes again, here or at another host.
+    ///
+    /// # Errors
+    ///
+    /// [`HostFailed`] when the task of the host had panicked.
+    pub async fn shutdown(mut self, deadline: Duration) -> Result<(), HostFailed> {
+        self.drain.send_replace(deadline);
+        self.stop.cancel();
+        (&mut self.task).await.map_err(|_| HostFailed)
+    }
+
+    /// Ends the host at once, as a crash would: nothing is made durable, and nothing given away.
+    pub fn kill(self) {
+        self.task.abort();
+    }
+
+    /// Whether the host has ended, by a fault.
+    pub fn has_ended(&mut self) -> bool {
+        (&mut self.task).now_or_never().is_some()
+    }
+}
+
+impl Drop for RunningProcessor {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
