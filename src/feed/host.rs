@@ -25,6 +25,8 @@ use super::{
 
 /// How soon a beat that failed is tried again.
 const BEAT_RETRY: Duration = Duration::from_millis(500);
+/// How long a lease is left alone whose range cannot be read as it is.
+const MOVED_REST: Duration = Duration::from_secs(3);
 /// How long a lease that cannot be read is left alone.
 const REST: Duration = Duration::from_secs(30);
 
@@ -176,7 +178,12 @@ impl HostTask {
             End::Released | End::Split | End::Lost | End::Fenced => {
                 tracing::debug!(?end, "a lease is not held any more");
             }
-            End::Moved => self.next_survey = now,
+            End::Moved => {
+                // It stays as it is until it is compared with the partitions: to take it again at once
+                // would only be in the way of whoever mends it.
+                self.resting.insert(lease.to_owned(), after(now, MOVED_REST));
+                self.next_survey = self.next_survey.min(after(now, WAITING_INTERVAL));
+            }
             End::Refused(reason) => {
                 tracing::error!(reason, "a lease cannot be worked on");
                 self.trouble = Some(reason);

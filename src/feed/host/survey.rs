@@ -9,7 +9,7 @@ use crate::feed::{
     FeedRange,
     coverage::{Overlap, Repair, check},
     documents::{Document, Lease, Position, Stored},
-    options::RESTART_MARGIN,
+    options::{RESTART_MARGIN, WAITING_INTERVAL},
     store::{OPERATIONS_MAX, Operation, StoreFault},
 };
 
@@ -88,7 +88,12 @@ impl HostTask {
     async fn change_leases(&mut self, mut operations: Vec<Operation>) {
         operations.truncate(OPERATIONS_MAX);
         match self.shared.leases.commit(operations).await {
-            Ok(_) | Err(StoreFault::Conflict { .. }) => {}
+            Ok(_) => {}
+            Err(StoreFault::Conflict { .. }) => {
+                let soon = after(Instant::now(), WAITING_INTERVAL.saturating_mul(2));
+                self.next_survey = self.next_survey.min(soon);
+                self.look_soon();
+            }
             Err(fault) => self.note(&fault),
         }
         self.suspect = Repair::default();
