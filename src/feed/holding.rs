@@ -32,6 +32,8 @@ pub(super) enum Wish {
     Work,
     /// Hold the lease and do nothing.
     Pause,
+    /// End at once: the lease is not ours any more.
+    Stop,
     /// Finish what has begun, make it durable, and give the lease away.
     Release,
     /// The same, and put leases on its parts in its place.
@@ -178,6 +180,9 @@ impl Holding {
             let until = *fence.borrow();
             if Instant::now() >= until {
                 return End::Fenced;
+            }
+            if wish == Wish::Stop {
+                return End::Lost;
             }
             let is_ending = matches!(wish, Wish::Release | Wish::Split { .. });
             if is_ending {

@@ -99,6 +99,7 @@ pub(super) struct HostTask {
     /// The topology as it was listed.
     listed_topology: Option<Stored<Topology>>,
     suspect: Repair,
+    suspect_since: Instant,
     next_beat: Instant,
     next_list: Instant,
     next_survey: Instant,
@@ -134,6 +135,7 @@ impl HostTask {
             absent: BTreeMap::new(),
             listed_topology: None,
             suspect: Repair::default(),
+            suspect_since: now,
             next_beat: now,
             next_list: now,
             next_survey: now,
@@ -225,8 +227,23 @@ impl HostTask {
         };
         self.next_list = after(Instant::now(), self.shared.options.list_interval);
         self.sort(listed);
+        self.drop_lost();
         self.mend().await;
         self.balance().await;
+    }
+
+    /// Ends the work on leases that are not ours any more.
+    fn drop_lost(&self) {
+        for (id, held) in &self.held {
+            let is_ours = self.leases.get(id).is_some_and(|lease| {
+                lease.document.epoch == held.epoch
+                    && lease.document.owner.as_ref() == Some(&self.me.incarnation)
+            });
+            // One that is being given away tells by itself how that ended.
+            if !is_ours && matches!(*held.wish.borrow(), Wish::Work | Wish::Pause) {
+                held.wish.send_replace(Wish::Stop);
+            }
+        }
     }
 
     fn sort(&mut self, listed: Vec<Stored<Document>>) {

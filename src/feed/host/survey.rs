@@ -15,7 +15,8 @@ use crate::feed::{
 
 impl HostTask {
     /// Mends what does not tile the key space. What is seen once may be a listing that was torn by a
-    /// change; what is seen twice is mended under the version of the topology that was read before.
+    /// change; what is still so after the expiry is mended under the version of the topology that was
+    /// read before.
     pub(super) async fn mend(&mut self) {
         let leases: Vec<Stored<Lease>> = self.leases.values().cloned().collect();
         let ranges: Vec<FeedRange> =
@@ -25,8 +26,18 @@ impl HostTask {
             self.suspect = repair;
             return;
         }
+        let now = Instant::now();
         if repair != self.suspect {
-            self.suspect = repair;
+            // Whoever still works on a lease that is gone looks at the leases when the topology changes,
+            // or has lost its right to act after the expiry.
+            (self.suspect, self.suspect_since) = (repair, now);
+            if let Some(touch) = self.touch() {
+                self.announce(touch).await;
+            }
+            self.look_soon();
+            return;
+        }
+        if now.saturating_duration_since(self.suspect_since) < self.shared.options.expiry {
             self.look_soon();
             return;
         }
@@ -83,6 +94,15 @@ impl HostTask {
         let topology = self.topology.as_ref()?;
         let document = Document::Topology(topology.document.clone());
         Some(Operation::Replace { document, etag: topology.etag.clone() })
+    }
+
+    /// Lets all hosts look at the leases.
+    async fn announce(&mut self, touch: Operation) {
+        match self.shared.leases.commit(vec![touch]).await {
+            Ok(_) | Err(StoreFault::Conflict { .. }) => {}
+            Err(fault) => self.note(&fault),
+        }
+        self.next_beat = Instant::now();
     }
 
     async fn change_leases(&mut self, mut operations: Vec<Operation>) {
