@@ -33,7 +33,7 @@ static RULE_BROKEN: ProblemType = ProblemType {
     explanation: "The quote is in a state in which it does not do what the request asks for; nothing \
                   was stored. `rule` is the stable name of the rule: already-initiated, \
                   details-missing (`missing` lists the sections), finalized-cannot-be-edited, \
-                  already-finalized, not-finalized, already-decided (`status` says what was decided) \
+                  already-finalized, not-finalized, already-decided (`quoteStatus` says what was decided) \
                   or not-yet-expired. `GET /quotes/{id}/status` says what is possible.",
 };
 /// A key that was used for another request.
@@ -127,7 +127,7 @@ fn of_rejection(rejection: &QuoteRejection) -> Problem {
             Problem::new(&RULE_BROKEN, detail).with("missing", missing)
         }
         QuoteRejection::AlreadyDecided { status } => {
-            Problem::new(&RULE_BROKEN, detail).with("status", status.as_str())
+            Problem::new(&RULE_BROKEN, detail).with("quoteStatus", status.as_str())
         }
         _ => Problem::new(&RULE_BROKEN, detail),
     };
