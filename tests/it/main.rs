@@ -17,3 +17,4 @@ mod readme;
 mod sdk;
 mod store;
 mod tidy;
+mod tools;
