@@ -10,6 +10,7 @@
 
 mod aggregate;
 mod cli;
+mod clients;
 mod crash;
 mod fixture;
 mod http;
