@@ -46,7 +46,8 @@ impl Client {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.words[0]);
         command.args(&self.words[1..]).env_remove(URL).env("NO_PROXY", "*").env("no_proxy", "*");
-        command.stdin(Stdio::null()).kill_on_drop(true);
+        // Old versions of Node.js call `fetch` an experiment.
+        command.env("NODE_NO_WARNINGS", "1").stdin(Stdio::null()).kill_on_drop(true);
         command
     }
 
