@@ -10,6 +10,7 @@
 mod cache;
 mod command;
 mod decode;
+mod foresight;
 pub mod kit;
 mod lanes;
 mod repository;
@@ -142,6 +143,9 @@ pub trait Aggregate: Clone + Send + Sync + 'static {
 /// Both functions are usually one line that hands the work to an [`EventSchema`]. What is not part
 /// of the data, such as [actor](crate::Metadata::actor) and
 /// [time](NewEvent::with_occurred_at), is added here and read back here.
+///
+/// A state is only ever folded from events that [`decode`](Self::decode) gave: the repository reads
+/// what it is about to append, and an event that cannot be read back is not appended.
 pub trait DomainEvent: Clone + Send + Sync + 'static {
     /// The event to append. Its id is set by the repository.
     ///

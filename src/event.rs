@@ -13,6 +13,7 @@ mod json;
 mod kind;
 mod metadata;
 mod new;
+mod object;
 mod recorded;
 mod time;
 
@@ -20,6 +21,7 @@ pub(crate) use self::{
     canonical::is_same_json,
     hash::content_hash,
     json::{check as check_json, restore_integers},
+    object::{Object, optional as optional_object},
     recorded::Fields,
     time::{format_timestamp, parse_timestamp, whole_microseconds},
 };

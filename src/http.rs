@@ -10,9 +10,8 @@
 //! - Connections, requests in flight, bodies, pages and waits are bounded; see [`limits`].
 //!
 //! This module is the only one with status codes. It knows no rules of a domain; those of quotes are in
-//! [`crate::quotes`]. A part of the interface is
-//! a [`Routes`](router::Routes): a router, its description and its types of problems; the parts are put
-//! together in [`router`].
+//! [`crate::quotes`]. A part of the interface is a `router::Routes`: a router, its description and its
+//! types of problems; the parts are put together in `router`.
 
 mod answer;
 mod body;

@@ -99,7 +99,8 @@ pub struct CommandOptions {
     pub freshness: Freshness,
     /// Metadata of the events. What an event brings by itself comes first.
     pub metadata: Metadata,
-    /// A token from another process: the command sees at least what its holder has seen.
+    /// A token from another process: the command sees at least what its holder has seen. A rejection
+    /// may take a round trip more, because this process may have seen what the holder has not.
     pub session_token: Option<SessionToken>,
 }
 
@@ -166,7 +167,7 @@ pub enum CommandOutcome {
 pub struct Executed<A> {
     /// How it ended.
     pub outcome: CommandOutcome,
-    /// The state behind it. After a repeat it is the state of now, which may be later.
+    /// The state behind it. After a repeat it may be a later one.
     pub state: Arc<A>,
     /// The version that the state is of.
     pub version: u64,
@@ -191,13 +192,18 @@ pub enum LoadError {
 }
 
 /// Why a command did not end well. But for [`Append`](Self::Append) with
-/// [`AppendError::OutcomeUnknown`], nothing of it was stored.
+/// [`AppendError::OutcomeUnknown`] and [`AppendError::Corrupt`], this call has stored nothing.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CommandError<R: std::error::Error + 'static> {
     /// A rule of the aggregate forbids it; decided on a fresh state.
-    #[error(transparent)]
-    Rejected(R),
+    #[error("{rejection}")]
+    Rejected {
+        /// The rule.
+        rejection: R,
+        /// What the call took.
+        usage: Usage,
+    },
     /// The stream is not at the version that the caller expects.
     #[error("stream {stream} is at version {actual}, not at version {expected}")]
     VersionMismatch {
@@ -207,9 +213,11 @@ pub enum CommandError<R: std::error::Error + 'static> {
         expected: u64,
         /// What it is.
         actual: u64,
-        /// The events behind the expected version, where the stream is ahead of it: those that the
-        /// call has seen, and no more than a conflict reports.
+        /// The events behind the expected version, where the stream is ahead of it: not more than
+        /// [`WINNING_EVENTS_MAX`](crate::store::WINNING_EVENTS_MAX).
         events: Vec<RecordedEvent>,
+        /// What the call took.
+        usage: Usage,
     },
     /// A command with this id was given before, and asked for something else.
     #[error("command id {id} was given before in stream {stream}, for something else")]
@@ -218,6 +226,8 @@ pub enum CommandError<R: std::error::Error + 'static> {
         stream: StreamId,
         /// The id.
         id: CommandId,
+        /// What the call took.
+        usage: Usage,
     },
     /// Other events won the race each time. Give the command again, perhaps later.
     #[error("the command lost the race for stream {stream} {conflicts} times")]
@@ -226,27 +236,98 @@ pub enum CommandError<R: std::error::Error + 'static> {
         stream: StreamId,
         /// How many times.
         conflicts: u32,
+        /// What the call took.
+        usage: Usage,
     },
     /// The state could not be loaded.
-    #[error(transparent)]
-    Load(#[from] LoadError),
+    #[error("{error}")]
+    Load {
+        /// Why.
+        #[source]
+        error: LoadError,
+        /// What the call took.
+        usage: Usage,
+    },
     /// An event that was decided cannot be stored.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
+    #[error("{error}")]
+    Encode {
+        /// Why.
+        #[source]
+        error: EncodeError,
+        /// What the call took.
+        usage: Usage,
+    },
     /// The append failed.
-    #[error(transparent)]
-    Append(AppendError),
+    #[error("{error}")]
+    Append {
+        /// Why.
+        #[source]
+        error: AppendError,
+        /// What the whole call took, the append included.
+        usage: Usage,
+    },
 }
 
 impl<R: std::error::Error + 'static> CommandError<R> {
+    pub(super) fn rejected(rejection: R) -> Self {
+        Self::Rejected { rejection, usage: Usage::default() }
+    }
+
+    /// Says what the call took.
+    pub(super) fn with_usage(mut self, took: Usage) -> Self {
+        match &mut self {
+            Self::Rejected { usage, .. }
+            | Self::VersionMismatch { usage, .. }
+            | Self::CommandIdReused { usage, .. }
+            | Self::Contended { usage, .. }
+            | Self::Load { usage, .. }
+            | Self::Encode { usage, .. }
+            | Self::Append { usage, .. } => *usage = took,
+        }
+        self
+    }
+
+    /// What the call took before it failed. Where a read failed, that read is not counted.
+    pub fn usage(&self) -> Usage {
+        match self {
+            Self::Rejected { usage, .. }
+            | Self::VersionMismatch { usage, .. }
+            | Self::CommandIdReused { usage, .. }
+            | Self::Contended { usage, .. }
+            | Self::Load { usage, .. }
+            | Self::Encode { usage, .. }
+            | Self::Append { usage, .. } => *usage,
+        }
+    }
+
     /// Whether the same command, with the same id, may well succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Contended { .. } => true,
-            Self::Append(error) => error.is_retryable(),
-            Self::Load(LoadError::Read(ReadError::Store(error))) => error.is_retryable(),
+            Self::Append { error, .. } => error.is_retryable(),
+            Self::Load { error: LoadError::Read(ReadError::Store(error)), .. } => {
+                error.is_retryable()
+            }
             _ => false,
         }
+    }
+}
+
+impl<R: std::error::Error + 'static> From<LoadError> for CommandError<R> {
+    fn from(error: LoadError) -> Self {
+        Self::Load { error, usage: Usage::default() }
+    }
+}
+
+impl<R: std::error::Error + 'static> From<EncodeError> for CommandError<R> {
+    fn from(error: EncodeError) -> Self {
+        Self::Encode { error, usage: Usage::default() }
+    }
+}
+
+impl<R: std::error::Error + 'static> From<AppendError> for CommandError<R> {
+    fn from(error: AppendError) -> Self {
+        Self::Append { error, usage: Usage::default() }
     }
 }
 

@@ -20,6 +20,15 @@ pub enum EncodeError {
     /// The data cannot be stored without change.
     #[error(transparent)]
     BadInput(#[from] BadInput),
+    /// The event could be stored, but not be read again: a number that is not finite, for example,
+    /// which JSON does not have.
+    #[error("event {event_type} could not be read again: {problem}")]
+    Unreadable {
+        /// Its type.
+        event_type: String,
+        /// What would stand in the way.
+        problem: DecodeProblem,
+    },
 }
 
 /// What stands in the way of reading an event.

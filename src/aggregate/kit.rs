@@ -41,8 +41,8 @@ use std::fmt::Debug;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Aggregate, DecodeError, DomainEvent};
-use crate::event::{Commit, ContentHash, Fields, NewEvent, RecordedEvent, content_hash};
+use super::{Aggregate, DecodeError, DomainEvent, foresight::Foresight};
+use crate::event::{NewEvent, RecordedEvent};
 
 /// The stream that the events of a test are in.
 const STREAM: &str = "given-1";
@@ -253,25 +253,18 @@ pub fn read_stored<E: DomainEvent>(
 }
 
 /// The event as if it had been stored at a place.
+#[track_caller]
 pub(super) fn recorded(event: &NewEvent, sequence_number: u64) -> RecordedEvent {
-    let mut scratch = String::new();
-    let (name, version) = (event.event_type(), event.schema_version());
-    let content_hash: ContentHash =
-        content_hash(&mut scratch, name.as_str(), version, event.data());
-    RecordedEvent::new(Fields {
-        stream: STREAM.to_owned(),
-        aggregate_type: "given".to_owned(),
-        sequence_number,
-        id: event.id(),
-        event_type: name.clone(),
-        schema_version: version,
-        data: event.data().clone(),
-        metadata: event.metadata().clone(),
-        occurred_at: event.occurred_at().unwrap_or(Timestamp::UNIX_EPOCH),
+    let foresight = Foresight {
+        stream: STREAM,
+        aggregate_type: "given",
+        first: sequence_number,
         recorded_at: Timestamp::UNIX_EPOCH,
-        commit: Commit { first: sequence_number, size: 1 },
-        content_hash,
-    })
+    };
+    match foresight.recorded(std::slice::from_ref(event)).pop() {
+        Some(recorded) => recorded,
+        None => panic!("one event comes to none"),
+    }
 }
 
 #[cfg(test)]

@@ -132,7 +132,8 @@ pub struct Loaded<A> {
 pub struct LoadOptions {
     /// How much a cached state is trusted.
     pub freshness: Freshness,
-    /// A token from another process: the load sees at least what its holder has seen.
+    /// A token from another process: the load sees at least what its holder has seen, unless it takes
+    /// a cached state as it is.
     pub session_token: Option<SessionToken>,
 }
 
@@ -208,7 +209,8 @@ impl<A: Aggregate> Repository<A> {
     ///
     /// When other events win the race, they are folded in and the command is decided again, up to
     /// [`decisions_max`](RepositoryOptions::decisions_max) times, unless the caller expects a definite
-    /// version. A rejection, or that there is nothing to do, is only answered from a fresh state.
+    /// version. A rejection, or that there is nothing to do or to store, is only answered from a
+    /// fresh state.
     ///
     /// A command [with an id](CommandOptions::with_id) may be given again: when its events are stored
     /// already, they are the answer, whatever the aggregate would decide now. A command that led to no
@@ -238,7 +240,8 @@ impl<A: Aggregate> Repository<A> {
         Box::pin(execution::Execution::new(&self.0, &stream, command, options).run()).await
     }
 
-    /// Waits until the snapshots that were begun are written. Commands given afterwards still work.
+    /// Waits until the snapshots that were begun are written. Commands given afterwards still work, here
+    /// and in clones, but take no snapshots.
     pub async fn close(&self) {
         self.0.writer.close().await;
     }

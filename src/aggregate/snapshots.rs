@@ -10,7 +10,8 @@ use tokio_util::task::TaskTracker;
 
 use super::{Aggregate, cache::Known};
 use crate::{
-    store::{EventStore, Snapshot, SnapshotKey},
+    event::BadInput,
+    store::{EventStore, ReadError, Snapshot, SnapshotKey},
     stream::StreamId,
 };
 
@@ -123,6 +124,11 @@ impl SnapshotWriter {
             return;
         }
         let Ok(turn) = Arc::clone(&self.writes).try_acquire_owned() else { return };
+        // Whoever closes waits for the token too, so that no write begins behind its back.
+        let token = self.tasks.token();
+        if self.tasks.is_closed() {
+            return;
+        }
         known.snapshot_version = known.version;
         known.since = Some(now);
         let (encode, version, state) = (rule.encode, known.version, Arc::clone(&known.state));
@@ -141,9 +147,10 @@ impl SnapshotWriter {
             }
             drop(turn);
         });
+        drop(token);
     }
 
-    /// Waits for the writes that have begun. None may begin afterwards.
+    /// Waits for the writes that have begun. None begins afterwards.
     pub(super) async fn close(&self) {
         self.tasks.close();
         self.tasks.wait().await;
@@ -158,14 +165,30 @@ async fn write<A: Aggregate>(
     let key = SnapshotKey::new(A::TYPE, A::STATE_SCHEMA).map_err(|error| error.to_string())?;
     match Box::pin(store.write_snapshot(stream, &key, snapshot)).await {
         Ok(_) => Ok(()),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(reason(&error)),
+    }
+}
+
+/// What a log may say about a snapshot that was not read or written. The errors themselves name the
+/// stream, and places in the state, whose names may be payload.
+pub(super) fn reason(error: &ReadError) -> String {
+    match error {
+        ReadError::Store(error) => error.to_string(),
+        ReadError::Corrupt(corrupt) => corrupt.reason.clone(),
+        ReadError::BadInput(BadInput::Json { .. }) => {
+            "the state has a value that cannot be stored without change".to_owned()
+        }
+        ReadError::BadInput(input) => input.to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::EventId;
+    use crate::{
+        event::{EventId, JsonProblem, Part},
+        store::CorruptDocument,
+    };
 
     fn known(version: u64, snapshot_version: u64, since: &str) -> Known<u64> {
         Known {
@@ -195,5 +218,16 @@ mod tests {
             assert_eq!(snapshots.is_due(&known, now), due, "{known:?}");
         }
         assert!(!Snapshots::<u64>::off().is_due(&known(99, 0, old), now));
+    }
+
+    #[test]
+    fn a_log_names_neither_the_stream_nor_places_in_the_state() {
+        let (stream, document_id) = ("quote-secret".to_owned(), "secret".to_owned());
+        let damaged = CorruptDocument { stream, document_id, reason: "it is damaged".to_owned() };
+        assert_eq!(reason(&damaged.into()), "it is damaged");
+        let (part, pointer) = (Part::State, "/secret".to_owned());
+        let problem = JsonProblem::Invalid("secret".to_owned());
+        let unfit = reason(&BadInput::Json { part, pointer, problem }.into());
+        assert!(!unfit.contains("secret"), "{unfit}");
     }
 }

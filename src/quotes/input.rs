@@ -13,6 +13,7 @@ use super::{
         ShortName,
     },
 };
+use crate::event::optional_object;
 
 /// Declares an input: a struct of optional fields.
 macro_rules! input {
@@ -92,6 +93,7 @@ input! {
         /// The sum insured, an [`Amount`](super::Amount).
         sum_insured: u64,
         /// What it costs.
+        #[serde(deserialize_with = "optional_object")]
         premium: PremiumInput,
     }
 }

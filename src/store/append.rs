@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use super::{
@@ -40,6 +41,8 @@ const ENVELOPE_BYTES: usize = 640;
 pub struct AppendOptions {
     /// The type of the aggregate; the part of the stream id before the first hyphen unless it is set.
     pub aggregate_type: Option<String>,
+    /// When the events are recorded; the time by the store's clock unless it is set.
+    pub(crate) recorded_at: Option<Timestamp>,
 }
 
 impl AppendOptions {
@@ -74,7 +77,8 @@ impl Prepared {
         check_counts(expected, &events)?;
         let aggregate_type = options.aggregate_type.unwrap_or_else(|| stream.category().to_owned());
         check_aggregate_type(&aggregate_type)?;
-        let recorded_at = format_timestamp(whole_microseconds(clock.now())?);
+        let recorded_at = options.recorded_at.unwrap_or_else(|| clock.now());
+        let recorded_at = format_timestamp(whole_microseconds(recorded_at)?);
         let mut scratch = String::new();
         let mut wanted = Vec::with_capacity(events.len());
         let mut bytes = 0_usize;

@@ -186,9 +186,20 @@ impl EventStore {
         S::Error: Into<BadInput>,
     {
         let stream = stream.try_into().map_err(Into::into)?;
+        let (snapshot, usage) = self.look_up_snapshot(&stream, key).await;
+        snapshot.map(|value| Answer { value, usage, session_token: None })
+    }
+
+    /// Like [`read_snapshot`](Self::read_snapshot), and says what it took also when it failed: for
+    /// callers that go on without.
+    pub(crate) async fn look_up_snapshot(
+        &self,
+        stream: &StreamId,
+        key: &SnapshotKey,
+    ) -> (Result<Option<Snapshot>, ReadError>, Usage) {
         let meter = self.meter(OperationKind::ReadSnapshot, stream.category());
         let item_id = key.item_id();
-        let Answered { value, usage, session_token } =
+        let Answered { value, usage, .. } =
             Box::pin(self.connection().read_snapshot(stream.as_str(), &item_id)).await;
         let bytes = value.iter().flatten().map(|found| found.raw.get().len()).sum();
         let snapshot = value.map_err(ReadError::from).and_then(|found| {
@@ -197,7 +208,7 @@ impl EventStore {
         });
         let items = snapshot.iter().flatten().count();
         meter.report(&snapshot, usage, items, bytes);
-        snapshot.map(|value| Answer { value, usage, session_token })
+        (snapshot, usage)
     }
 
     /// Stores a snapshot, unless one of the same or a later version is there. Two round trips: it looks

@@ -1,8 +1,11 @@
 //! Aggregates over the wire: an account that takes deposits and refuses to go below zero.
 
+mod answers;
 mod commands;
 mod contention;
+mod histories;
 mod idempotency;
+mod rules;
 mod snapshots;
 
 use cosmos_event_store::{
@@ -50,6 +53,10 @@ enum Command {
     Withdraw(u64),
     /// Everything that is there; nothing when there is nothing.
     WithdrawAll,
+    /// So many events of a cent in one commit.
+    DepositCents(usize),
+    /// As many events as there are cents.
+    WithdrawCents,
 }
 
 /// Why it does not.
@@ -85,6 +92,10 @@ impl Aggregate for Account {
             Command::Withdraw(cents) => Ok(vec![AccountEvent::Withdrawn { cents }]),
             Command::WithdrawAll if self.cents == 0 => Ok(vec![]),
             Command::WithdrawAll => Ok(vec![AccountEvent::Withdrawn { cents: self.cents }]),
+            Command::DepositCents(times) => Ok(vec![deposited(1); times]),
+            Command::WithdrawCents => {
+                Ok((0..self.cents).map(|_| AccountEvent::Withdrawn { cents: 1 }).collect())
+            }
         }
     }
 }

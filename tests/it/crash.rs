@@ -8,6 +8,7 @@ mod import;
 mod ledger;
 mod load;
 mod program;
+mod service;
 
 use std::{
     hash::{BuildHasher as _, RandomState},

@@ -6,6 +6,7 @@ mod cloudevents;
 mod faults;
 mod problems;
 mod process;
+mod quotes;
 mod read;
 mod service;
 mod stopping;

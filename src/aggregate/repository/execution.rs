@@ -1,6 +1,8 @@
 //! One command on its way: load, decide, append, and again when others win.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::{
     Aggregate, DomainEvent, Inner, Known,
@@ -8,13 +10,14 @@ use super::{
 };
 use crate::{
     aggregate::{
-        EncodeError,
+        DecodeError, EncodeError,
         command::{
             CommandError, CommandOptions, CommandOutcome, Executed, FINGERPRINT_KEY, LoadError,
         },
+        foresight::Foresight,
     },
-    event::{Commit, Metadata, NewEvent, RecordedEvent},
-    store::{AppendError, AppendOptions, AppendOutcome, Receipt},
+    event::{Commit, Metadata, NewEvent, RecordedEvent, whole_microseconds},
+    store::{AppendError, AppendOptions, AppendOutcome, ReadError, Receipt, Usage},
     stream::{ExpectedVersion, StreamId},
 };
 
@@ -42,6 +45,7 @@ enum Decision<A: Aggregate> {
     Nothing,
     Rejected(A::Rejection),
     Mismatch { expected: u64 },
+    Unstorable(Failure<A>),
 }
 
 /// What one decision came to.
@@ -49,6 +53,8 @@ enum Step<A: Aggregate> {
     Done(Executed<A>),
     /// Others have won; this is the state with their events.
     Again(Known<A>),
+    /// The events cannot be stored, whoever wins.
+    Unstorable(Known<A>, Failure<A>),
 }
 
 impl<'a, A: Aggregate> Execution<'a, A> {
@@ -58,31 +64,41 @@ impl<'a, A: Aggregate> Execution<'a, A> {
         command: &'a A::Command,
         options: CommandOptions,
     ) -> Self {
-        let loading = Loading::new(inner, stream, options.session_token.clone());
+        let mut loading = Loading::new(inner, stream, options.session_token.clone());
+        loading.expected = options.expected_version;
         Self { inner, stream, command, options, loading, conflicts: 0 }
     }
 
     pub(super) async fn run(mut self) -> Result<Executed<A>, Failure<A>> {
+        let result = self.follow().await;
+        result.map_err(|error| error.with_usage(self.loading.usage))
+    }
+
+    async fn follow(&mut self) -> Result<Executed<A>, Failure<A>> {
         let (mut known, mut source) = self.loading.current(self.options.freshness).await?;
         loop {
-            let decided = match self.decide(&known) {
-                Decision::Events(events) => events,
-                // What stands in the way on a cached state may be gone on a fresh one.
-                _ if source == Source::Cache => {
-                    known = self.loading.refreshed(known).await?;
-                    source = Source::Events;
-                    continue;
-                }
-                other => return self.without_events(known, other).await,
+            let decision = match self.decide(&known) {
+                Decision::Events(events) => match self.append(known, events).await? {
+                    Step::Done(executed) => return Ok(executed),
+                    Step::Again(fresh) => {
+                        (known, source) = (fresh, Source::Events);
+                        self.lose()?;
+                        tokio::time::sleep(self.wait()).await;
+                        continue;
+                    }
+                    Step::Unstorable(same, failure) => {
+                        known = same;
+                        Decision::Unstorable(failure)
+                    }
+                },
+                other => other,
             };
-            match self.append(known, decided).await? {
-                Step::Done(executed) => return Ok(executed),
-                Step::Again(fresh) => {
-                    (known, source) = (fresh, Source::Events);
-                    self.lose()?;
-                    tokio::time::sleep(self.wait()).await;
-                }
+            if source == Source::Events && !self.loading.maybe_behind {
+                return self.without_events(known, decision).await;
             }
+            // What stands in the way on a state that may be old may be gone on a fresh one.
+            known = self.loading.refreshed(known).await?;
+            source = Source::Events;
         }
     }
 
@@ -98,19 +114,23 @@ impl<'a, A: Aggregate> Execution<'a, A> {
     }
 
     /// The answer of the first time, if the command was given before; otherwise what was decided now.
+    /// Also what cannot be stored now may have been stored then: when the command opened the stream with
+    /// a full batch, for example, which fits nowhere else.
     async fn without_events(
         &mut self,
         known: Known<A>,
         decision: Decision<A>,
     ) -> Result<Executed<A>, Failure<A>> {
         if let Some(first) = self.first_event(&known).await? {
-            return self.repeated(known, &first);
+            return self.repeated(known, &first).await;
         }
         match decision {
-            Decision::Rejected(rejection) => Err(CommandError::Rejected(rejection)),
+            Decision::Rejected(rejection) => Err(CommandError::rejected(rejection)),
             Decision::Mismatch { expected } => {
-                Err(self.mismatch(expected, known.version, Vec::new()))
+                let events = self.loading.behind(expected, known.version).await?;
+                Err(self.mismatch(expected, known.version, events))
             }
+            Decision::Unstorable(failure) => Err(failure),
             Decision::Nothing | Decision::Events(_) => {
                 Ok(self.done(known, CommandOutcome::Nothing))
             }
@@ -122,27 +142,33 @@ impl<'a, A: Aggregate> Execution<'a, A> {
         known: Known<A>,
         decided: Vec<A::Event>,
     ) -> Result<Step<A>, Failure<A>> {
-        let events = self.encode(&decided)?;
-        let last_event_id = events.last().map(NewEvent::id);
+        let recorded_at = self.inner.store.now();
+        let (events, mut after) = match self.prepare(&known, &decided, recorded_at) {
+            Ok(prepared) => prepared,
+            Err(error) => return Ok(Step::Unstorable(known, error.into())),
+        };
         let expected = ExpectedVersion::Exact(known.version);
-        let options = AppendOptions::default().with_aggregate_type(A::TYPE);
+        let mut options = AppendOptions::default().with_aggregate_type(A::TYPE);
+        options.recorded_at = Some(recorded_at);
         let append = self.inner.store.append_with(self.stream, expected, events, options);
         match Box::pin(append).await {
             Ok(AppendOutcome::Appended(receipt)) => {
                 self.account(&receipt);
-                let mut known = known;
-                let state = Arc::unwrap_or_clone(Arc::clone(&known.state));
-                known.state = Arc::new(decided.iter().fold(state, A::evolve));
-                (known.version, known.last_event_id) = (receipt.last, last_event_id);
-                known.since = known.since.or_else(|| Some(self.inner.store.now()));
                 let Inner { store, options, writer, .. } = self.inner;
-                writer.take_if_due(&options.snapshots, store, self.stream, &mut known);
-                self.inner.cache.keep(self.stream, &known);
-                Ok(Step::Done(self.done(known, CommandOutcome::Appended(receipt))))
+                writer.take_if_due(&options.snapshots, store, self.stream, &mut after);
+                self.inner.cache.keep(self.stream, &after);
+                Ok(Step::Done(self.done(after, CommandOutcome::Appended(receipt))))
             }
             Ok(AppendOutcome::Repeated(receipt)) => {
                 self.account(&receipt);
-                let known = self.loading.refreshed(known).await?;
+                self.check_fingerprint(receipt.first).await?;
+                let known = match self.loading.refreshed(known).await {
+                    Ok(known) => known,
+                    // It may be this very call that has stored the events, so what it has to say must
+                    // not be lost.
+                    Err(_) if after.version == receipt.last => after,
+                    Err(error) => return Err(error.into()),
+                };
                 Ok(Step::Done(self.done(known, CommandOutcome::Repeated(receipt))))
             }
             Err(error) => {
@@ -169,11 +195,14 @@ impl<'a, A: Aggregate> Execution<'a, A> {
             AppendError::EventIdReused { ref stored, .. } => {
                 let id = self.options.id.as_ref().map(|id| id.event_id(0));
                 let first = stored.iter().find(|event| Some(event.id()) == id).cloned();
-                let Some(first) = first else { return Err(CommandError::Append(error)) };
+                let Some(first) = first else { return Err(error.into()) };
                 let known = self.loading.refreshed(known).await?;
-                Ok(Step::Done(self.repeated(known, &first)?))
+                Ok(Step::Done(self.repeated(known, &first).await?))
             }
-            other => Err(CommandError::Append(other)),
+            AppendError::BadInput(_)
+            | AppendError::TooLarge { .. }
+            | AppendError::StreamFull { .. } => Ok(Step::Unstorable(known, error.into())),
+            other => Err(other.into()),
         }
     }
 
@@ -199,7 +228,8 @@ impl<'a, A: Aggregate> Execution<'a, A> {
 
     fn mismatch(&self, expected: u64, actual: u64, events: Vec<RecordedEvent>) -> Failure<A> {
         let stream = self.stream.clone();
-        CommandError::VersionMismatch { stream, expected, actual, events }
+        let usage = Usage::default();
+        CommandError::VersionMismatch { stream, expected, actual, events, usage }
     }
 
     /// The first event of the command, if it is stored.
@@ -214,28 +244,58 @@ impl<'a, A: Aggregate> Execution<'a, A> {
     }
 
     /// The answer of the first time, unless the command asked for something else then.
-    fn repeated(
+    async fn repeated(
         &mut self,
-        known: Known<A>,
+        mut known: Known<A>,
         first: &RecordedEvent,
     ) -> Result<Executed<A>, Failure<A>> {
-        let then = first.metadata().custom.get(FINGERPRINT_KEY).and_then(|value| value.as_str());
-        if let (Some(then), Some(now), Some(id)) =
-            (then, self.options.fingerprint.as_deref(), self.options.id.clone())
-            && then != now
-        {
-            return Err(CommandError::CommandIdReused { stream: self.stream.clone(), id });
-        }
+        self.compare_fingerprint(first)?;
         let Commit { first, size } = first.commit();
+        let last = first.saturating_add(size).saturating_sub(1);
+        if known.version < last {
+            // The command was stored by somebody else since the state was read.
+            known = self.loading.refreshed(known).await?;
+        }
         let receipt = Receipt {
             stream: self.stream.clone(),
             first,
-            last: first.saturating_add(size).saturating_sub(1),
+            last,
             request_charge: self.loading.usage.request_charge,
             round_trips: self.loading.usage.round_trips,
             session_token: self.loading.session_token.clone(),
         };
         Ok(self.done(known, CommandOutcome::Repeated(receipt)))
+    }
+
+    /// Refuses the id of a command that asked for something else, where the store found the same events.
+    async fn check_fingerprint(&mut self, first: u64) -> Result<(), Failure<A>> {
+        if self.options.id.is_none() || self.options.fingerprint.is_none() {
+            return Ok(());
+        }
+        let read = self.inner.store.read_event(self.stream, first);
+        match Box::pin(read).await {
+            Ok(answer) => {
+                self.loading.usage += answer.usage;
+                answer.value.map_or(Ok(()), |first| self.compare_fingerprint(&first))
+            }
+            // The events are stored, but whether for this request is not known.
+            Err(ReadError::Store(source)) => {
+                let (stream, usage) = (self.stream.clone(), self.loading.usage);
+                Err(AppendError::OutcomeUnknown { stream, usage, source }.into())
+            }
+            Err(error) => Err(LoadError::from(error).into()),
+        }
+    }
+
+    fn compare_fingerprint(&self, first: &RecordedEvent) -> Result<(), Failure<A>> {
+        let then = first.metadata().custom.get(FINGERPRINT_KEY).and_then(|value| value.as_str());
+        match (then, self.options.fingerprint.as_deref(), self.options.id.clone()) {
+            (Some(then), Some(now), Some(id)) if then != now => {
+                let (stream, usage) = (self.stream.clone(), Usage::default());
+                Err(CommandError::CommandIdReused { stream, id, usage })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn done(&mut self, known: Known<A>, outcome: CommandOutcome) -> Executed<A> {
@@ -265,7 +325,7 @@ impl<'a, A: Aggregate> Execution<'a, A> {
             return Ok(());
         }
         let (stream, conflicts) = (self.stream.clone(), self.conflicts);
-        Err(CommandError::Contended { stream, conflicts })
+        Err(CommandError::Contended { stream, conflicts, usage: Usage::default() })
     }
 
     /// A random part of a time that doubles with each lost race.
@@ -274,6 +334,28 @@ impl<'a, A: Aggregate> Execution<'a, A> {
         let longest = WAIT.saturating_mul(1_u32 << doublings).min(WAIT_MAX);
         let (random, _, _, _) = uuid::Uuid::new_v4().as_fields();
         longest.mul_f64(f64::from(random) / f64::from(u32::MAX))
+    }
+
+    /// The events to append, and the state with them: folded from what will be read.
+    fn prepare(
+        &self,
+        known: &Known<A>,
+        decided: &[A::Event],
+        recorded_at: Timestamp,
+    ) -> Result<(Vec<NewEvent>, Known<A>), EncodeError> {
+        let events = self.encode(decided)?;
+        let foresight = Foresight {
+            stream: self.stream.as_str(),
+            aggregate_type: A::TYPE,
+            first: known.version.saturating_add(1),
+            recorded_at: whole_microseconds(recorded_at)?,
+        };
+        let mut after = known.clone();
+        fold_events(&mut after, &foresight.recorded(&events)).map_err(|error| {
+            let DecodeError { event_type, problem, .. } = error;
+            EncodeError::Unreadable { event_type, problem }
+        })?;
+        Ok((events, after))
     }
 
     /// The events with their ids and metadata.

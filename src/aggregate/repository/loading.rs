@@ -6,9 +6,13 @@ use futures::StreamExt as _;
 
 use super::{Aggregate, DomainEvent, Inner, Known};
 use crate::{
-    aggregate::command::{Freshness, LoadError},
+    aggregate::{
+        DecodeError,
+        command::{Freshness, LoadError},
+        snapshots::reason,
+    },
     event::{EventId, RecordedEvent},
-    store::{SessionToken, SnapshotKey, Usage},
+    store::{SessionToken, SnapshotKey, Usage, WINNING_EVENTS_MAX},
     stream::StreamId,
 };
 
@@ -16,6 +20,16 @@ use crate::{
 pub(super) struct Loading<'a, A: Aggregate> {
     inner: &'a Inner<A>,
     stream: &'a StreamId,
+    /// The caller's token, until a read goes out with it. The SDK sends it instead of its own, which may
+    /// be newer, and learns from the answer: every further read is better off without it.
+    given: Option<SessionToken>,
+    /// Whether the last read of events went out with the caller's token, so that this process may have
+    /// seen more.
+    pub(super) maybe_behind: bool,
+    /// The version that the caller expects: events behind it are noted.
+    pub(super) expected: Option<u64>,
+    /// The first events behind that version, as far as they were read.
+    pub(super) seen: Vec<RecordedEvent>,
     pub(super) usage: Usage,
     pub(super) session_token: Option<SessionToken>,
 }
@@ -33,7 +47,16 @@ impl<'a, A: Aggregate> Loading<'a, A> {
         stream: &'a StreamId,
         session_token: Option<SessionToken>,
     ) -> Self {
-        Self { inner, stream, usage: Usage::default(), session_token }
+        Self {
+            inner,
+            stream,
+            given: session_token.clone(),
+            maybe_behind: false,
+            expected: None,
+            seen: Vec::new(),
+            usage: Usage::default(),
+            session_token,
+        }
     }
 
     /// The current state, from the cache where that is possible.
@@ -49,11 +72,10 @@ impl<'a, A: Aggregate> Loading<'a, A> {
         }
         // Only a plain 404 comes back as nothing: no event is behind the state.
         let next = cached.version.saturating_add(1);
-        let token = self.session_token.as_ref();
-        let probe = self.inner.store.read_event_since(self.stream, next, token);
+        let token = self.given.take();
+        let probe = self.inner.store.read_event_since(self.stream, next, token.as_ref());
         let answer = Box::pin(probe).await.map_err(LoadError::from)?;
-        self.usage += answer.usage;
-        self.session_token = answer.session_token.or(self.session_token.take());
+        self.answered(answer.usage, answer.session_token);
         match answer.value {
             None => Ok((cached, Source::Cache)),
             Some(_) => Ok((self.refreshed(cached).await?, Source::Events)),
@@ -113,14 +135,16 @@ impl<'a, A: Aggregate> Loading<'a, A> {
         mut check: Option<EventId>,
     ) -> Result<Option<Known<A>>, LoadError> {
         let mut read = self.inner.store.read(self.stream).from(from);
-        if let Some(token) = &self.session_token {
-            read = read.session_token(token.clone());
+        let given = self.given.take();
+        self.maybe_behind = given.is_some();
+        if let Some(token) = given {
+            read = read.session_token(token);
         }
         let mut pages = read.pages();
         while let Some(page) = pages.next().await {
             let page = page?;
-            self.usage += page.usage;
-            self.session_token = page.session_token.or(self.session_token.take());
+            self.answered(page.usage, page.session_token);
+            self.note(&page.events);
             let mut events = page.events.iter();
             if let Some(expected) = check
                 && let Some(first) = events.next()
@@ -135,6 +159,41 @@ impl<'a, A: Aggregate> Loading<'a, A> {
         Ok(check.is_none().then_some(known))
     }
 
+    fn answered(&mut self, usage: Usage, session_token: Option<SessionToken>) {
+        self.usage += usage;
+        self.session_token = session_token.or(self.session_token.take());
+    }
+
+    /// The events behind the version that the caller expects, where the stream is ahead of it: those that
+    /// were seen on the way, or else a query for them. It is the answer to a caller who has to decide
+    /// again.
+    pub(super) async fn behind(
+        &mut self,
+        expected: u64,
+        actual: u64,
+    ) -> Result<Vec<RecordedEvent>, LoadError> {
+        if !self.seen.is_empty() || actual <= expected {
+            return Ok(std::mem::take(&mut self.seen));
+        }
+        let last = expected.saturating_add(WINNING_EVENTS_MAX).min(actual);
+        let read = self.inner.store.read(self.stream).from(expected.saturating_add(1)).up_to(last);
+        let answer = Box::pin(read.all()).await?;
+        self.answered(answer.usage, answer.session_token);
+        Ok(answer.events)
+    }
+
+    /// Notes the events behind the expected version, without a gap and as many as a conflict reports.
+    fn note(&mut self, events: &[RecordedEvent]) {
+        let Some(expected) = self.expected else { return };
+        for event in events {
+            let seen = u64::try_from(self.seen.len()).unwrap_or(u64::MAX);
+            let next = expected.saturating_add(1).saturating_add(seen);
+            if seen < WINNING_EVENTS_MAX && event.sequence_number() == next {
+                self.seen.push(event.clone());
+            }
+        }
+    }
+
     /// The state in the snapshot, where there is one that this program can use. Any trouble with it is
     /// a reason to read the events, not to fail.
     async fn snapshot(&mut self) -> Option<Known<A>> {
@@ -143,15 +202,20 @@ impl<'a, A: Aggregate> Loading<'a, A> {
         }
         let key = SnapshotKey::new(A::TYPE, A::STATE_SCHEMA).ok()?;
         let stream_category = self.stream.category();
-        let answer = match Box::pin(self.inner.store.read_snapshot(self.stream, &key)).await {
-            Ok(answer) => answer,
+        let (snapshot, usage) =
+            Box::pin(self.inner.store.look_up_snapshot(self.stream, &key)).await;
+        self.usage += usage;
+        let snapshot = match snapshot {
+            Ok(snapshot) => snapshot?,
             Err(error) => {
-                tracing::warn!(stream_category, %error, "a snapshot is passed over");
+                tracing::warn!(
+                    stream_category,
+                    reason = reason(&error),
+                    "a snapshot is passed over"
+                );
                 return None;
             }
         };
-        self.usage += answer.usage;
-        let snapshot = answer.value?;
         let Some(state) = self.inner.options.snapshots.decode(snapshot.state) else {
             tracing::warn!(stream_category, "a snapshot of another form is passed over");
             return None;
@@ -170,7 +234,7 @@ impl<'a, A: Aggregate> Loading<'a, A> {
 pub(super) fn fold_events<'e, A: Aggregate>(
     known: &mut Known<A>,
     events: impl IntoIterator<Item = &'e RecordedEvent>,
-) -> Result<(), LoadError> {
+) -> Result<(), DecodeError> {
     let mut events = events.into_iter().peekable();
     if events.peek().is_none() {
         return Ok(());

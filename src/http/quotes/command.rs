@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::refusal;
 use crate::{
     aggregate::{CommandId, CommandOptions, CommandOutcome, Executed},
-    event::content_hash,
+    event::{Object, content_hash},
     http::{
         answer, body, etag,
         idempotency::IdempotencyKey,
@@ -105,7 +105,7 @@ pub(super) async fn run<I>(
 where
     I: DeserializeOwned + TryInto<Action, Error = ValidationError>,
 {
-    let input: I = body::json(&asked.body)?;
+    let Object(input): Object<I> = body::json(&asked.body)?;
     let action = input.try_into().map_err(|invalid| refusal::of_validation(&invalid))?;
     let (_, executed) = execute(&shared, &id, asked, kind, action).await?;
     done(&id, &executed, StatusCode::OK)

@@ -13,6 +13,7 @@ use super::{
     refusal, schema,
 };
 use crate::{
+    event::Object,
     http::{
         body, idempotency::IdempotencyKey, links, parameters::Parameters, problem::Problem,
         shared::Shared,
@@ -59,7 +60,7 @@ pub(super) async fn create(
         Some(_) => return Err(Problem::body("/quoteId", "the id of a quote is a text")),
         None => new_id(asked.key.as_ref())?,
     };
-    let input: InitiateInput = body::json(&body)?;
+    let Object(input): Object<InitiateInput> = body::json(&body)?;
     let action = input.try_into().map_err(|invalid| refusal::of_validation(&invalid))?;
     asked.body = body;
     let (is_new, executed) = execute(&shared, &id, asked, "initiate", action).await?;

@@ -33,7 +33,7 @@ static RULE_BROKEN: ProblemType = ProblemType {
     explanation: "The quote is in a state in which it does not do what the request asks for; nothing \
                   was stored. `rule` is the stable name of the rule: already-initiated, \
                   details-missing (`missing` lists the sections), finalized-cannot-be-edited, \
-                  already-finalized, not-finalized, already-decided (`quoteStatus` says what was decided) \
+                  already-finalized, not-finalized, already-decided (`decided` says what was decided) \
                   or not-yet-expired. `GET /quotes/{id}/status` says what is possible.",
 };
 /// A key that was used for another request.
@@ -92,8 +92,9 @@ pub(super) fn of_load(error: &LoadError) -> Problem {
 
 /// A command that was refused. `required` is the version that a header requires.
 pub(super) fn of_command(error: CommandError<QuoteRejection>, required: Option<u64>) -> Problem {
-    match error {
-        CommandError::Rejected(rejection) => of_rejection(&rejection),
+    let usage = error.usage();
+    let problem = match error {
+        CommandError::Rejected { rejection, .. } => of_rejection(&rejection),
         CommandError::VersionMismatch { expected, actual, events, .. } => {
             let detail = format!("the quote is at version {actual}, not at {expected}");
             Problem::new(&PRECONDITION_FAILED, detail)
@@ -108,14 +109,17 @@ pub(super) fn of_command(error: CommandError<QuoteRejection>, required: Option<u
             Problem::new(&CONTENDED, format!("others were first {conflicts} times"))
                 .retry_after(CONTENTION_RETRY_AFTER)
         }
-        CommandError::Load(error) => of_load(&error),
-        CommandError::Encode(EncodeError::BadInput(input)) => of_input(&input, &WholeBody),
-        CommandError::Encode(error) => {
+        CommandError::Load { error, .. } => of_load(&error),
+        CommandError::Encode { error: EncodeError::BadInput(input), .. } => {
+            of_input(&input, &WholeBody)
+        }
+        CommandError::Encode { error, .. } => {
             tracing::error!(%error, "an event of a quote cannot be stored");
             Problem::internal()
         }
-        CommandError::Append(error) => of_append(error, required.is_some(), &WholeBody),
-    }
+        CommandError::Append { error, .. } => of_append(error, required.is_some(), &WholeBody),
+    };
+    problem.with_usage(usage)
 }
 
 fn of_rejection(rejection: &QuoteRejection) -> Problem {
@@ -127,7 +131,7 @@ fn of_rejection(rejection: &QuoteRejection) -> Problem {
             Problem::new(&RULE_BROKEN, detail).with("missing", missing)
         }
         QuoteRejection::AlreadyDecided { status } => {
-            Problem::new(&RULE_BROKEN, detail).with("quoteStatus", status.as_str())
+            Problem::new(&RULE_BROKEN, detail).with("decided", status.as_str())
         }
         _ => Problem::new(&RULE_BROKEN, detail),
     };

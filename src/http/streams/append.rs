@@ -83,7 +83,8 @@ pub(super) async fn append(
     drop(bytes);
     let (expected, is_conditional) = settle(order.expected, required)?;
     let ids: Vec<EventId> = order.events.iter().map(NewEvent::id).collect();
-    let options = AppendOptions { aggregate_type: order.aggregate_type };
+    let options =
+        AppendOptions { aggregate_type: order.aggregate_type, ..AppendOptions::default() };
     let store = shared.store.clone();
     let events = order.events;
     let write = async move { Box::pin(store.append_with(stream, expected, events, options)).await };

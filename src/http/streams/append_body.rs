@@ -15,7 +15,7 @@ use utoipa::{
 
 use super::event_body::MetadataBody;
 use crate::{
-    event::{BadInput, EventId, Metadata, NewEvent},
+    event::{BadInput, EventId, Metadata, NewEvent, Object},
     http::{
         body,
         idempotency::IdempotencyKey,
@@ -43,7 +43,8 @@ pub(super) struct AppendRequest<'a> {
     /// The events, 1 to 100: 99 behind another event.
     #[serde(borrow)]
     #[schema(min_items = 1, max_items = 99)]
-    events: Vec<EventRequest<'a>>,
+    #[schema(value_type = Vec<EventRequest<'_>>)]
+    events: Vec<Object<EventRequest<'a>>>,
 }
 
 /// The description of [`Expected`].
@@ -112,8 +113,9 @@ pub(super) fn order(
     stream: &StreamId,
     key: Option<&IdempotencyKey>,
 ) -> Result<Order, Problem> {
-    let AppendRequest { expected_version, aggregate_type, events } = body::json(text)?;
-    let events = events.into_iter().enumerate().map(|(index, event)| {
+    let Object(request): Object<AppendRequest<'_>> = body::json(text)?;
+    let AppendRequest { expected_version, aggregate_type, events } = request;
+    let events = events.into_iter().enumerate().map(|(index, Object(event))| {
         let id = event.event_id.or_else(|| key.map(|key| key.event_id(stream, index)));
         let place = EventPlace(index);
         let event = event.into_event(id.unwrap_or_else(EventId::random));

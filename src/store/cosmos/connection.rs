@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use azure_core::credentials::{Secret, TokenCredential};
 use azure_data_cosmos::{
-    AccountEndpoint, AccountReference, ContainerClient, CosmosClient, CosmosRuntime,
+    AccountEndpoint, AccountReference, ContainerClient, CosmosClient, CosmosError, CosmosRuntime,
     DatabaseClient, RoutingStrategy, TransactionalBatch,
     models::TransactionalBatchOperationResult,
     options::{
@@ -124,13 +124,7 @@ impl Connection {
                 let value = response.into_model::<Box<RawValue>>().map(Some).map_err(store_error);
                 Answered { value, usage, session_token }
             }
-            Err(error) => {
-                let missing = status_of(&error) == (404, 0);
-                let error = store_error(error);
-                let usage = error.usage();
-                let value = if missing { Ok(None) } else { Err(error) };
-                Answered { value, usage, session_token: None }
-            }
+            Err(error) => none_or_failed(error),
         }
     }
 }
@@ -247,6 +241,16 @@ fn account(
         Credential::DeveloperTools => DeveloperToolsCredential::new(None).map_err(failed)?,
     };
     Ok(AccountReference::with_credential(endpoint, token))
+}
+
+/// A document that is not there is an answer: a plain 404 (sub-status 0). Other ones are about what
+/// contains it, or about a session that is ahead.
+pub(super) fn none_or_failed<T>(error: CosmosError) -> Answered<Result<Option<T>, StoreError>> {
+    let missing = status_of(&error) == (404, 0);
+    let error = store_error(error);
+    let usage = error.usage();
+    let value = if missing { Ok(None) } else { Err(error) };
+    Answered { value, usage, session_token: None }
 }
 
 /// What an operation that failed before it was sent took.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Answered, Connection, READ_TIME_MAX, SNAPSHOTS_CONTAINER, WRITE_TIME_MAX,
-    connection::{failed, operation_options},
+    connection::{failed, none_or_failed, operation_options},
     failure::{status_of, store_error, usage_of},
 };
 use crate::store::{error::StoreError, usage::Usage};
@@ -58,13 +58,7 @@ impl Connection {
                 let value = raw.map(|raw| Some(Found { raw, etag }));
                 Answered { value, usage, session_token: None }
             }
-            Err(error) => {
-                let missing = status_of(&error) == (404, 0);
-                let error = store_error(error);
-                let usage = error.usage();
-                let value = if missing { Ok(None) } else { Err(error) };
-                Answered { value, usage, session_token: None }
-            }
+            Err(error) => none_or_failed(error),
         }
     }
 

@@ -71,7 +71,10 @@ async fn a_rejection_on_a_cached_state_is_decided_again_on_a_fresh_one() {
     let executed = accounts.execute("account-1", &Command::Withdraw(50), trusting()).await.unwrap();
     assert_eq!((executed.state.cents, executed.conflicts), (55, 0));
     let rejected = accounts.execute("account-1", &Command::Withdraw(56), plain()).await;
-    assert!(matches!(rejected, Err(CommandError::Rejected(BalanceTooLow(55)))), "{rejected:?}");
+    assert!(
+        matches!(rejected, Err(CommandError::Rejected { rejection: BalanceTooLow(55), .. })),
+        "{rejected:?}"
+    );
 }
 
 #[tokio::test]
@@ -130,7 +133,9 @@ async fn an_event_that_the_program_does_not_know_is_not_passed_over() {
     fixture.given("account-1", &[deposited(5), closed]).await;
     let accounts = accounts(&fixture.store);
     let refused = accounts.execute("account-1", &Command::Withdraw(1), plain()).await.unwrap_err();
-    let CommandError::Load(LoadError::Decode(error)) = refused else { panic!("{refused:?}") };
+    let CommandError::Load { error: LoadError::Decode(error), .. } = refused else {
+        panic!("{refused:?}")
+    };
     assert_eq!((error.sequence_number, error.problem), (2, DecodeProblem::UnknownType));
     assert_eq!(fixture.events("account-1").await.len(), 2);
 }
@@ -155,6 +160,49 @@ async fn a_cached_state_of_another_history_is_discarded() {
     let executed = accounts.execute("account-1", &Command::WithdrawAll, trusting()).await.unwrap();
     assert_eq!((executed.version, executed.state.cents), (3, 0));
     assert_eq!(places(&executed), (true, 3, 3));
+}
+
+#[tokio::test]
+async fn a_cached_state_is_told_from_another_history_of_the_same_length() {
+    let fixture = Fixture::new().await;
+    let accounts = accounts(&fixture.store);
+    for cents in [5, 6] {
+        accounts.execute("account-1", &Command::Deposit(cents), plain()).await.unwrap();
+    }
+    let container = sdk::events_container(fixture.endpoint.endpoint()).await;
+    container.delete_item("account-1", &format!("{:020}", 2), None).await.unwrap();
+    fixture.given("account-1", &[deposited(1)]).await;
+    // The probe cannot tell, and so the rule is asked again on a state that can be trusted.
+    let rejected = accounts.execute("account-1", &Command::Withdraw(12), plain()).await;
+    assert!(
+        matches!(rejected, Err(CommandError::Rejected { rejection: BalanceTooLow(6), .. })),
+        "{rejected:?}"
+    );
+    let executed = accounts.execute("account-1", &Command::WithdrawAll, plain()).await.unwrap();
+    assert_eq!((executed.version, executed.state.cents), (3, 0));
+}
+
+#[tokio::test]
+async fn a_rejection_on_what_somebody_else_has_seen_is_decided_again_on_what_this_process_has_seen()
+{
+    let fixture = Fixture::new().await;
+    let executed =
+        accounts(&fixture.store).execute("account-1", &Command::Deposit(5), plain()).await.unwrap();
+    let token = || executed.session_token.clone().unwrap();
+    let forgetful = forgetful(&fixture.store);
+    fixture.requests();
+    for (options, queries) in [(plain(), 1), (plain().with_session_token(token()), 2)] {
+        let rejected = forgetful.execute("account-1", &Command::Withdraw(6), options).await;
+        assert!(matches!(
+            rejected,
+            Err(CommandError::Rejected { rejection: BalanceTooLow(5), .. })
+        ));
+        assert_eq!(fixture.requests(), queries);
+    }
+    // What is stored needs no second look.
+    let options = plain().with_session_token(token());
+    let executed = forgetful.execute("account-1", &Command::Withdraw(5), options).await.unwrap();
+    assert_eq!((executed.usage.round_trips, fixture.requests()), (2, 2));
 }
 
 pub(super) fn deposited(cents: u64) -> NewEvent {

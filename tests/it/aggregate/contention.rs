@@ -36,7 +36,7 @@ async fn commands_of_several_processes_are_decided_again_and_keep_the_rules() {
             tasks.spawn(async move {
                 match accounts.execute("account-1", &Command::Withdraw(1), trusting()).await {
                     Ok(_) => 1,
-                    Err(CommandError::Rejected(BalanceTooLow(0))) => 0,
+                    Err(CommandError::Rejected { rejection: BalanceTooLow(0), .. }) => 0,
                     Err(error) => panic!("{error:?}"),
                 }
             });

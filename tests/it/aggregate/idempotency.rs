@@ -38,7 +38,7 @@ async fn a_repeated_command_that_would_now_be_rejected_is_not() {
     let again = accounts.execute("account-1", &withdraw, with_id("c-1")).await.unwrap();
     assert_eq!((places(&again), again.state.cents), ((false, 2, 2), 0));
     let other = accounts.execute("account-1", &withdraw, with_id("c-2")).await;
-    assert!(matches!(other, Err(CommandError::Rejected(BalanceTooLow(0)))));
+    assert!(matches!(other, Err(CommandError::Rejected { rejection: BalanceTooLow(0), .. })));
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn what_the_store_refuses_is_told_and_nothing_is_kept() {
     let denied = FaultAction::Status { status: 403, substatus: None, retry_after_ms: None };
     fixture.control().inject(Fault::new(denied).on_kind("batch").times(1)).unwrap();
     let refused = accounts.execute("account-1", &Command::Withdraw(5), plain()).await;
-    assert!(matches!(refused, Err(CommandError::Append(AppendError::Denied { .. }))));
+    assert!(matches!(refused, Err(CommandError::Append { error: AppendError::Denied { .. }, .. })));
     let loaded = accounts.load("account-1").await.unwrap();
     assert_eq!((loaded.version, loaded.state.cents), (1, 5));
 }

@@ -148,12 +148,31 @@ async fn an_unusable_snapshot_is_passed_over() {
         assert_all_is_there(&fixture).await;
     }
     // No snapshot at all, as another program may have left it.
-    let container = sdk::client(fixture.endpoint.endpoint()).await;
-    let container = container.database_client(DATABASE);
-    let container = container.container_client("snapshots", None).await.unwrap();
-    let foreign: Value = json!({"id": "account:1", "aggregateId": "account-1", "n": 1});
-    container.upsert_item("account-1", "account:1", &foreign, None).await.unwrap();
+    overwrite(&fixture, &json!({"id": "account:1", "aggregateId": "account-1", "n": 1})).await;
     assert_all_is_there(&fixture).await;
+}
+
+#[tokio::test]
+async fn a_snapshot_of_another_history_is_told_by_the_id_of_its_last_event() {
+    let fixture = with_snapshot().await;
+    let good = stored(&fixture).await.unwrap();
+    let state = json!({"cents": 1_000_000, "events": 4});
+    let foreign = Snapshot { version: 4, last_event_id: EventId::random(), state, ..good };
+    fixture.store.write_snapshot("account-1", &key(), &foreign).await.unwrap();
+    assert_eq!(stored(&fixture).await.unwrap(), foreign);
+    assert_all_is_there(&fixture).await;
+}
+
+#[tokio::test]
+async fn a_snapshot_is_due_again_only_after_as_many_events() {
+    let fixture = Fixture::new().await;
+    let options = RepositoryOptions::default().with_snapshots(Snapshots::every(3));
+    let accounts: Accounts = Repository::new(fixture.store.clone(), options);
+    for _ in 0..5 {
+        accounts.execute("account-1", &Command::Deposit(1), trusting()).await.unwrap();
+    }
+    accounts.close().await;
+    assert_eq!(stored(&fixture).await.unwrap().version, 3);
 }
 
 #[tokio::test]
@@ -174,4 +193,60 @@ async fn commands_do_not_depend_on_snapshots() {
     fixture.given("account-1", &[deposited(11)]).await;
     let loaded = accounts.load("account-1").await.unwrap();
     assert_eq!((loaded.version, loaded.state.cents), (5, 15));
+}
+
+#[tokio::test]
+async fn what_a_snapshot_took_is_counted_also_when_it_cannot_be_read() {
+    let fixture = with_snapshot().await;
+    let denied = FaultAction::Status { status: 403, substatus: None, retry_after_ms: None };
+    fixture.control().inject(Fault::new(denied).on_kind("read_item")).unwrap();
+    let loaded = every_three(&fixture.store).load("account-1").await.unwrap();
+    assert_eq!((loaded.version, loaded.usage.round_trips, fixture.requests()), (4, 2, 2));
+    fixture.control().clear_faults();
+    // Neither is what a damaged one took forgotten.
+    overwrite(&fixture, &json!({"id": "account:1", "aggregateId": "account-1"})).await;
+    fixture.requests();
+    let loaded = every_three(&fixture.store).load("account-1").await.unwrap();
+    assert_eq!((loaded.version, loaded.usage.round_trips, fixture.requests()), (4, 2, 2));
+}
+
+#[tokio::test]
+async fn a_snapshot_at_the_end_of_the_stream_is_checked_and_used() {
+    let fixture = Fixture::with(|options| options.with_page_events(1)).await;
+    let accounts = every_three(&fixture.store);
+    for cents in [1, 2, 4] {
+        accounts.execute("account-1", &Command::Deposit(cents), plain()).await.unwrap();
+    }
+    accounts.close().await;
+    fixture.requests();
+    let loaded = every_three(&fixture.store).load("account-1").await.unwrap();
+    assert_eq!((loaded.version, loaded.state.cents, loaded.state.events), (3, 7, 3));
+    // The tail in pages of one event: the first page is the one that is checked.
+    fixture.given("account-1", &[deposited(8), deposited(16)]).await;
+    let container = sdk::events_container(fixture.endpoint.endpoint()).await;
+    container.delete_item("account-1", &format!("{:020}", 1), None).await.unwrap();
+    let loaded = every_three(&fixture.store).load("account-1").await.unwrap();
+    assert_eq!((loaded.version, loaded.state.cents, loaded.state.events), (5, 31, 5));
+}
+
+#[tokio::test]
+async fn a_closed_repository_takes_no_snapshots() {
+    let fixture = Fixture::new().await;
+    let accounts = every_three(&fixture.store);
+    accounts.close().await;
+    for cents in [1, 2, 4, 8] {
+        accounts.execute("account-1", &Command::Deposit(cents), plain()).await.unwrap();
+    }
+    fixture.requests();
+    accounts.close().await;
+    assert_eq!(stored(&fixture).await, None);
+    assert_eq!(accounts.load("account-1").await.unwrap().state.cents, 15);
+}
+
+/// Puts another document in the place of the snapshot.
+async fn overwrite(fixture: &Fixture, document: &Value) {
+    let client = sdk::client(fixture.endpoint.endpoint()).await;
+    let container = client.database_client(DATABASE).container_client("snapshots", None).await;
+    let container = container.unwrap();
+    container.upsert_item("account-1", "account:1", document, None).await.unwrap();
 }

@@ -54,10 +54,15 @@ impl Program {
 
     /// Waits until the endpoint is ready and gives its address.
     pub(super) fn ready(&mut self) -> String {
+        self.ready_at("endpoint")
+    }
+
+    /// Waits until it is ready and gives one of its addresses.
+    pub(super) fn ready_at(&mut self, name: &str) -> String {
         let mut line = String::new();
         BufReader::new(self.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).expect("it is ready");
-        ready["endpoint"].as_str().unwrap().to_owned()
+        ready[name].as_str().unwrap().to_owned()
     }
 
     /// Kills it (`kill -9`, on Unix), if it has not ended by itself.

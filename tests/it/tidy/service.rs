@@ -130,10 +130,10 @@ async fn members_of_problems_do_not_hide_each_other() {
     assert_eq!(problem.matches("\"status\":").count(), 1, "{problem}");
     let problem: Value = serde_json::from_str(&problem).unwrap();
     assert_eq!((&problem["status"], &problem["rule"]), (&json!(409), &json!("already-decided")));
-    assert_eq!(problem["quoteStatus"], "withdrawn");
+    assert_eq!(problem["decided"], "withdrawn");
     // What the document says about this type names the member.
     let rows = table(tree::file(DOCUMENT), "## Problems");
     let row = rows.iter().find(|row| row[0] == "`rule-broken`").unwrap();
-    assert!(code_words(row[2]).any(|word| word == "quoteStatus"), "{row:?}");
+    assert!(code_words(row[2]).any(|word| word == "decided"), "{row:?}");
     served.end().await;
 }
