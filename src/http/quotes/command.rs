@@ -120,7 +120,7 @@ pub(super) async fn execute(
     action: Action,
 ) -> Result<(bool, Executed<Quote>), Problem> {
     let Asked { by, key, mut options, body, in_flight } = asked;
-    let is_conditional = options.expected_version;
+    let (required, token) = (options.expected_version, options.session_token.clone());
     if let Some(key) = &key {
         let id = CommandId::new(key.as_str())
             .map_err(|error| Problem::header("idempotency-key", error.to_string()))?;
@@ -134,7 +134,7 @@ pub(super) async fn execute(
         Some(Ok(executed)) => {
             Ok((matches!(executed.outcome, CommandOutcome::Appended(_)), executed))
         }
-        Some(Err(error)) => Err(refusal::of_command(error, is_conditional)),
+        Some(Err(error)) => Err(refusal::of_command(error, required, token.as_ref())),
         None => Err(Problem::outcome_unknown()),
     }
 }

@@ -272,6 +272,34 @@ async fn a_stream_of_something_else_is_not_a_quote() {
 }
 
 #[tokio::test]
+async fn a_session_token_is_honoured_or_refused() {
+    let served = Served::new().await;
+    let created = command(&served, "/quotes", json!({"quoteId": "q-1"}), &[]).await;
+    let token = created.header("session-token").to_owned();
+    // One quote that the service knows, and one that it does not.
+    for id in ["q-1", "q-2"] {
+        for garbage in ["x", "a b", "0:-1#x"] {
+            let headers = [("session-token", garbage)];
+            let mut answers =
+                vec![command(&served, &format!("/quotes/{id}/contact"), contact(), &headers).await];
+            for view in ["", "/status", "/history"] {
+                answers.push(served.get_with(&format!("/quotes/{id}{view}"), &headers).await);
+            }
+            for answer in answers {
+                let problem = answer.problem(400, "invalid-parameter");
+                assert_eq!(problem["errors"][0]["header"], "session-token", "{id} {garbage}");
+            }
+        }
+    }
+    let headers = [("session-token", token.as_str())];
+    for view in ["", "/status", "/history"] {
+        served.get_with(&format!("/quotes/q-1{view}"), &headers).await.ok(200);
+    }
+    let done = command(&served, "/quotes/q-1/contact", contact(), &headers).await.ok(200);
+    assert_eq!(done["last"], 2);
+}
+
+#[tokio::test]
 async fn a_history_comes_in_pages() {
     let served = Served::new().await;
     complete(&served).await;
