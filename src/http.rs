@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //!
-//! - The service listens on loopback only. It has no authentication.
+//! - The service listens on loopback only, and answers only what is sent to a name of loopback. It has no
+//!   authentication.
 //! - Every answer carries a request id, and every error is a problem document (RFC 9457), also those of
 //!   the router. A problem never has the text of a failure below it.
 //! - An append that has begun is not cut when its client goes away: it runs in a task of its own, which
@@ -19,6 +20,7 @@ mod cloudevents;
 mod connections;
 mod etag;
 mod health;
+mod host;
 mod idempotency;
 pub mod limits;
 mod links;
