@@ -228,8 +228,52 @@ async fn a_quote_without_an_id_gets_one() {
 }
 
 #[tokio::test]
+async fn a_quote_is_initiated_by_a_body_without_ambiguity() {
+    let served = Served::new().await;
+    let initiate = |body: &'static str| {
+        let request = served.request(Method::POST, "/quotes").header("content-type", JSON);
+        send(request.body(body))
+    };
+    for body in [
+        "{\"quoteId\":\"q-1\",\"quoteId\":\"q-2\"}",
+        "{\"quoteId\":\"q-1\",\"product\":\"a\",\"product\":\"b\"}",
+    ] {
+        initiate(body).await.problem(422, "invalid-body");
+    }
+    let unknown = initiate("{\"quoteid\":\"q-1\"}").await.problem(422, "invalid-body");
+    assert!(unknown["errors"][0]["detail"].as_str().unwrap().contains("quoteId"), "{unknown}");
+    assert_eq!(served.get("/streams").await.ok(200)["streams"], json!([]));
+    // As everywhere, `null` is the same as nothing.
+    let null = initiate("{\"quoteId\":null,\"product\":null}").await.ok(201);
+    assert!(null["quote"]["quoteId"].as_str().unwrap().starts_with("quote-"), "{null}");
+}
+
+#[tokio::test]
+async fn session_tokens_that_are_none_are_bad_input() {
+    let served = Served::new().await;
+    complete(&served).await;
+    let token = [("session-token", "garbage")];
+    for path in ["", "/status", "/history", "/history?from=9"] {
+        let answer = served.get_with(&format!("/quotes/q-1{path}"), &token).await;
+        let problem = answer.problem(400, "invalid-parameter");
+        assert_eq!(problem["errors"][0]["header"], "session-token", "{path}");
+    }
+    for id in ["q-1", "q-2"] {
+        let answer = command(&served, &format!("/quotes/{id}/save"), Value::Null, &token).await;
+        answer.problem(400, "invalid-parameter");
+    }
+    // One that was given with an answer is taken.
+    let saved = command(&served, "/quotes/q-1/save", Value::Null, &[]).await;
+    let token = [("session-token", saved.header("session-token"))];
+    served.get_with("/quotes/q-1", &token).await.ok(200);
+    command(&served, "/quotes/q-1/withdraw", Value::Null, &token).await.ok(200);
+}
+
+#[tokio::test]
 async fn conditions_are_kept() {
     let served = Served::new().await;
+    let exists = command(&served, "/quotes", json!({"quoteId": "q-1"}), &[("if-match", "*")]).await;
+    exists.problem(400, "invalid-parameter");
     let none = [("if-none-match", "*")];
     command(&served, "/quotes", json!({"quoteId": "q-1"}), &none).await.ok(201);
     let second = command(&served, "/quotes", json!({"quoteId": "q-1"}), &none).await;
