@@ -149,7 +149,8 @@ pub(crate) const UNSUPPORTED_MEDIA_TYPE: ProblemType = ProblemType {
     slug: "unsupported-media-type",
     status: 415,
     title: "The type of the body is not one that the path takes",
-    explanation: "The header `Content-Type` must name one of the types that `detail` lists.",
+    explanation: "The header `Content-Type` must name one of the types that `detail` lists, and the body \
+                  must not be compressed.",
 };
 /// The request is for another site.
 pub(crate) const MISDIRECTED_REQUEST: ProblemType = ProblemType {
