@@ -111,9 +111,7 @@ impl Service {
     /// [`BindError::Listen`] for one that cannot be taken.
     pub async fn bind(store: EventStore, options: ServiceOptions) -> Result<Self, BindError> {
         let address = options.listen;
-        if !address.ip().is_loopback() {
-            return Err(BindError::NotLoopback { address });
-        }
+        options.check_listen()?;
         let listen = |source| BindError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
