@@ -24,7 +24,7 @@ use crate::{
         streams::{read_problem, session_token},
     },
     quotes::{HistoryEntry, Quote, QuoteEvent, QuoteView, StatusView},
-    store::{SessionToken, Usage},
+    store::{EventPages, SessionToken, Usage},
     stream::{SEQUENCE_NUMBER_MAX, StreamId},
 };
 
@@ -153,7 +153,8 @@ pub(super) async fn history(
         read = read.session_token(token);
     }
     let mut usage = Usage::default();
-    let read = shared.read(Box::pin(entries(read.pages(), token.as_ref(), &mut usage))).await?;
+    let read = Box::pin(entries(read.pages(), token.as_ref(), &mut usage));
+    let read = shared.read(read).await?;
     let mut entries = read?;
     if entries.is_empty() && (from == 1 || load(&shared, &id, &headers).await?.version == 0) {
         return Err(not_found(usage));
@@ -172,7 +173,7 @@ pub(super) async fn history(
 }
 
 async fn entries(
-    mut pages: crate::store::EventPages,
+    mut pages: EventPages,
     token: Option<&SessionToken>,
     usage: &mut Usage,
 ) -> Result<Vec<HistoryEntry>, Problem> {

@@ -76,7 +76,7 @@ pub(super) fn of_validation(invalid: &ValidationError) -> Problem {
     }))
 }
 
-/// A state that could not be loaded. `token` is the session token that the client gave.
+/// A state that could not be loaded, with the session token that the request has.
 pub(super) fn of_load(error: &LoadError, token: Option<&SessionToken>) -> Problem {
     match error {
         LoadError::Read(error) => read_problem(error, token),
@@ -91,7 +91,7 @@ pub(super) fn of_load(error: &LoadError, token: Option<&SessionToken>) -> Proble
 }
 
 /// A command that was refused. `required` is the version that a header requires, and `token` the session
-/// token that the client gave.
+/// token that one has.
 pub(super) fn of_command(
     error: CommandError<QuoteRejection>,
     required: Option<u64>,
