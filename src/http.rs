@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //!
-//! - The service listens on loopback only. It has no authentication.
+//! - The service listens on loopback only, and answers only what is sent to a name of loopback. It has no
+//!   authentication.
 //! - Every answer carries a request id, and every error is a problem document (RFC 9457), also those of
 //!   the router. A problem never has the text of a failure below it.
 //! - An append that has begun is not cut when its client goes away: it runs in a task of its own, which
@@ -19,6 +20,7 @@ mod cloudevents;
 mod connections;
 mod etag;
 mod health;
+mod host;
 mod idempotency;
 pub mod limits;
 mod links;
@@ -109,9 +111,7 @@ impl Service {
     /// [`BindError::Listen`] for one that cannot be taken.
     pub async fn bind(store: EventStore, options: ServiceOptions) -> Result<Self, BindError> {
         let address = options.listen;
-        if !address.ip().is_loopback() {
-            return Err(BindError::NotLoopback { address });
-        }
+        options.check_listen()?;
         let listen = |source| BindError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;

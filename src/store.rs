@@ -172,7 +172,7 @@ impl EventStore {
         S::Error: Into<BadInput>,
     {
         let stream = stream.try_into().map_err(Into::into)?;
-        let meter = self.meter(OperationKind::Append, stream.category());
+        let meter = self.meter(OperationKind::Append, stream.reported_category());
         let clock = self.clock();
         let prepared = match Prepared::new(stream, expected, events, options, clock) {
             Ok(prepared) => prepared,
@@ -215,7 +215,7 @@ impl EventStore {
         S::Error: Into<BadInput>,
     {
         let stream = stream.try_into().map_err(Into::into)?;
-        let meter = self.meter(OperationKind::ReadVersion, stream.category());
+        let meter = self.meter(OperationKind::ReadVersion, stream.reported_category());
         let Answered { value, usage, session_token } =
             Box::pin(read::last_event_number(&self.0.connection, stream.as_str(), None)).await;
         meter.report(&value, usage, 1, 0);

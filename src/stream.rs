@@ -51,6 +51,13 @@ impl StreamId {
             _ => &self.0,
         }
     }
+
+    /// The category as it is reported; empty where it would be the whole name, which may be the key of a
+    /// person.
+    pub(crate) fn reported_category(&self) -> &str {
+        let category = self.category();
+        if category.len() == self.0.len() { "" } else { category }
+    }
 }
 
 impl TryFrom<&str> for StreamId {
@@ -229,6 +236,13 @@ mod tests {
             [("loan-173688", "loan"), ("a-b-c", "a"), ("loan", "loan"), ("-1", "-1"), ("a-", "a")]
         {
             assert_eq!(StreamId::new(name).unwrap().category(), category);
+        }
+    }
+
+    #[test]
+    fn a_name_without_a_category_is_not_reported() {
+        for (name, category) in [("loan-173688", "loan"), ("anna@example.com", ""), ("-1", "")] {
+            assert_eq!(StreamId::new(name).unwrap().reported_category(), category);
         }
     }
 

@@ -10,7 +10,8 @@ use std::{fmt, time::Duration};
 pub const TARGET: &str = "cosmos_event_store::operation";
 /// Field: what was done, one of [`OperationKind`].
 pub const FIELD_OPERATION: &str = "operation";
-/// Field: the category of the stream; empty for operations on all streams.
+/// Field: the category of the stream; empty for operations on all streams, and for a stream whose id has
+/// no category.
 pub const FIELD_CATEGORY: &str = "stream_category";
 /// Field: how it ended, one of [`Outcome`].
 pub const FIELD_OUTCOME: &str = "outcome";
@@ -128,7 +129,8 @@ impl fmt::Display for Outcome {
 pub struct StoreOperation<'a> {
     /// What was done.
     pub kind: OperationKind,
-    /// The category of the stream; empty for operations on all streams.
+    /// The category of the stream; empty for operations on all streams, and for a stream whose id has no
+    /// category.
     pub category: &'a str,
     /// How it ended.
     pub outcome: Outcome,

@@ -142,7 +142,7 @@ impl SnapshotWriter {
                 Err(_) => Err("the state has no JSON form".to_owned()),
             };
             if let Err(reason) = written {
-                let category = stream.category();
+                let category = stream.reported_category();
                 tracing::warn!(stream_category = category, reason, "no snapshot was written");
             }
             drop(turn);

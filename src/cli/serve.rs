@@ -64,23 +64,25 @@ pub(super) async fn run(
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
     let clock = SystemClock::new();
+    let options = ServiceOptions::default().with_listen(args.listen);
+    // Before a data folder is made for a service that will not be.
+    options.check_listen()?;
     let store_port = args.store_port;
     let account =
         Box::pin(Account::open_at(args.target.target(), Missing::Create, store_port)).await?;
-    let served = Box::pin(serve(&args, &account, &clock, out, stop)).await;
+    let served = Box::pin(serve(options, &account, &clock, out, stop)).await;
     let closed = account.close().await;
     served.and(closed)
 }
 
 async fn serve(
-    args: &ServeArgs,
+    options: ServiceOptions,
     account: &Account,
     clock: &SystemClock,
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
     let (store, report) = Box::pin(account.provision_and_connect()).await?;
-    let options = ServiceOptions::default().with_listen(args.listen);
     let service = Service::bind(store, options).await?;
     let http = format!("http://{}", service.address());
     announce(account, &report, &http, clock, out)?;

@@ -1,6 +1,6 @@
 //! Reading bodies: bounded in bytes and in time, and explained when they are not what is needed.
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::http::HeaderMap;
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
@@ -12,6 +12,9 @@ use super::{
     shared::Shared,
 };
 
+/// How serde begins what it says about a value, with the value behind it in quotes.
+const VALUE_PREFIXES: [&str; 3] = ["invalid type: ", "invalid value: ", "unknown variant "];
+
 /// Reads a body to its end.
 pub(crate) async fn read(shared: &Shared, body: Body) -> Result<Bytes, Problem> {
     match tokio::time::timeout(shared.options.body_time_max, collect(body)).await {
@@ -21,6 +24,10 @@ pub(crate) async fn read(shared: &Shared, body: Body) -> Result<Bytes, Problem> 
 }
 
 async fn collect(mut body: Body) -> Result<Bytes, Problem> {
+    // One that is said to be larger than what is drained is not asked for at all.
+    if usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX) > BODY_DRAIN_BYTES_MAX {
+        return Err(too_large());
+    }
     let mut first = Bytes::new();
     let mut more: Vec<u8> = Vec::new();
     let mut bytes = 0_usize;
@@ -45,10 +52,13 @@ async fn collect(mut body: Body) -> Result<Bytes, Problem> {
         }
     }
     if bytes > BODY_BYTES_MAX {
-        let detail = format!("a body has at most {BODY_BYTES_MAX} bytes");
-        return Err(Problem::new(&BODY_TOO_LARGE, detail));
+        return Err(too_large());
     }
     Ok(if more.is_empty() { first } else { more.into() })
+}
+
+fn too_large() -> Problem {
+    Problem::new(&BODY_TOO_LARGE, format!("a body has at most {BODY_BYTES_MAX} bytes"))
 }
 
 /// The body as text.
@@ -93,12 +103,18 @@ pub(crate) fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
-/// What serde says, without the line and column that the pointer replaces.
+/// What serde says, without the line and column that the pointer replaces, and without the value: that
+/// may be a secret, and problems end up in logs of clients.
 fn describe(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(end) => text.get(..end).unwrap_or(&text).to_owned(),
-        None => text,
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+    let is_of_value = VALUE_PREFIXES.iter().any(|prefix| text.starts_with(prefix));
+    match text.rsplit_once(", expected ") {
+        Some((found, expected)) if is_of_value => {
+            let kind = found.split(['"', '`']).next().unwrap_or_default().trim_end();
+            format!("{kind}, expected {expected}")
+        }
+        _ => text.to_owned(),
     }
 }
 

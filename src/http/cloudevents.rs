@@ -51,8 +51,8 @@ pub(crate) struct CloudEventSchema {
     /// When it happened.
     #[schema(format = DateTime)]
     time: Option<String>,
-    /// `application/json`, which is also meant where it is missing.
-    #[schema(pattern = "^application/json$")]
+    /// A type of JSON; `application/json` is meant where it is missing.
+    #[schema(pattern = "^[^/]+/([^/]+[+])?[Jj][Ss][Oo][Nn] *(;.*)?$")]
     datacontenttype: Option<String>,
     /// The data, any JSON; `null` unless it is given.
     #[schema(required = false)]

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use super::BindError;
+
 /// The port that the service takes unless another is named.
 pub const PORT_DEFAULT: u16 = 8080;
 /// The bytes of the largest body. The largest batch has 2 MiB; escapes and spaces may double that.
@@ -85,6 +87,16 @@ impl Default for ServiceOptions {
 }
 
 impl ServiceOptions {
+    /// Whether it may listen there, which needs no store.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError::NotLoopback`] for an address that other machines can reach.
+    pub fn check_listen(&self) -> Result<(), BindError> {
+        let address = self.listen;
+        if address.ip().is_loopback() { Ok(()) } else { Err(BindError::NotLoopback { address }) }
+    }
+
     /// Sets where it listens.
     #[must_use]
     pub fn with_listen(mut self, address: SocketAddr) -> Self {

@@ -19,6 +19,10 @@ pub(crate) fn of_body(
     headers: &HeaderMap,
     known: &'static [&'static str],
 ) -> Result<&'static str, Problem> {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    if codings.into_iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Problem::new(&UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed"));
+    }
     let given = content_type(headers);
     let found = known.iter().find(|name| given.as_deref() == Some(**name));
     found.copied().ok_or_else(|| {
@@ -108,6 +112,23 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_str(accept).unwrap());
         of_answer(&headers, &[JSON, CLOUD_EVENTS]).ok()
+    }
+
+    #[test]
+    fn bodies_have_a_known_type_and_no_coding() {
+        let body = |kind: &str, coding: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(kind).unwrap());
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_str(coding).unwrap());
+            of_body(&headers, &[JSON, CLOUD_EVENT]).ok()
+        };
+        assert_eq!(body(JSON, "identity"), Some(JSON));
+        assert_eq!(
+            body("Application/CloudEvents+JSON; charset=utf-8", "Identity"),
+            Some(CLOUD_EVENT)
+        );
+        assert_eq!(body("text/plain", "identity"), None);
+        assert_eq!(body(JSON, "gzip"), None);
     }
 
     #[test]

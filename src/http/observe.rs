@@ -9,6 +9,7 @@ use axum::{
 };
 
 use super::{
+    host,
     problem::{self, Problem},
     request_id::{REQUEST_ID, RequestId},
     shared::{InFlight, Shared},
@@ -31,7 +32,8 @@ pub(super) async fn observe(
     // The template, not the path: stream ids do not belong in a log.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("", MatchedPath::as_str);
-    let answer = match place(&shared, route) {
+    let admitted = host::check(&request).and_then(|()| place(&shared, route));
+    let answer = match admitted {
         Ok(place) => {
             if let Some(place) = place {
                 request.extensions_mut().insert(place);

@@ -100,6 +100,7 @@ pub(crate) fn problems(statuses: &[u16]) -> BTreeMap<String, RefOr<ResponseDescr
     let described = |status: &u16| {
         let (text, headers): (&str, &[&str]) = match status {
             400 => ("A parameter, a header or the form of the body is wrong", &[]),
+            403 => ("A page of another site had the request sent", &[]),
             404 => ("It does not exist", &[]),
             406 => ("The answer has no form that the client accepts", &[]),
             408 => ("The body did not arrive in time", &[]),
@@ -108,6 +109,7 @@ pub(crate) fn problems(statuses: &[u16]) -> BTreeMap<String, RefOr<ResponseDescr
             413 => ("The body or its events are too large", &[]),
             415 => ("The type of the body is not one that is taken", &[]),
             422 => ("The body is JSON, but not what is needed", &[]),
+            421 => ("The request is for another site than this machine", &[]),
             429 => ("The throughput of the store is used up", &["Retry-After"]),
             500 => ("A stored document is damaged, or the service has a fault", &[]),
             507 => ("The stream has reached 20 GB", &[]),
@@ -127,7 +129,7 @@ pub(crate) struct BadRequests;
 
 impl IntoResponses for BadRequests {
     fn responses() -> BTreeMap<String, RefOr<ResponseDescription>> {
-        problems(&[400])
+        problems(&[400, 421])
     }
 }
 
@@ -136,7 +138,7 @@ pub(crate) struct ReadProblems;
 
 impl IntoResponses for ReadProblems {
     fn responses() -> BTreeMap<String, RefOr<ResponseDescription>> {
-        problems(&[400, 503])
+        problems(&[400, 421, 503])
     }
 }
 
@@ -145,7 +147,7 @@ pub(crate) struct LookupProblems;
 
 impl IntoResponses for LookupProblems {
     fn responses() -> BTreeMap<String, RefOr<ResponseDescription>> {
-        problems(&[400, 404, 503])
+        problems(&[400, 404, 421, 503])
     }
 }
 
@@ -154,7 +156,7 @@ pub(crate) struct StoreReadProblems;
 
 impl IntoResponses for StoreReadProblems {
     fn responses() -> BTreeMap<String, RefOr<ResponseDescription>> {
-        problems(&[400, 404, 406, 429, 500, 503])
+        problems(&[400, 404, 406, 421, 429, 500, 503])
     }
 }
 
@@ -163,7 +165,7 @@ pub(crate) struct StoreListProblems;
 
 impl IntoResponses for StoreListProblems {
     fn responses() -> BTreeMap<String, RefOr<ResponseDescription>> {
-        problems(&[400, 406, 429, 500, 503])
+        problems(&[400, 406, 421, 429, 500, 503])
     }
 }
 
@@ -172,6 +174,6 @@ pub(crate) struct StoreWriteProblems;
 
 impl IntoResponses for StoreWriteProblems {
     fn responses() -> BTreeMap<String, RefOr<ResponseDescription>> {
-        problems(&[400, 408, 409, 412, 413, 415, 422, 429, 500, 503, 507])
+        problems(&[400, 403, 408, 409, 412, 413, 415, 421, 422, 429, 500, 503, 507])
     }
 }

@@ -183,6 +183,12 @@ impl Problem {
         problem
     }
 
+    /// The status of the answer.
+    #[cfg(test)]
+    pub(crate) fn status(&self) -> u16 {
+        self.0.kind.status
+    }
+
     /// What is wrong with which part of the input.
     #[cfg(test)]
     pub(crate) fn input_errors(&self) -> &[InputError] {

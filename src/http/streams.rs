@@ -59,7 +59,7 @@ fn foreign_session_token() -> Problem {
 
 /// A read that failed. What the store refuses to understand is the token, where there is one: everything
 /// else of a read is made here.
-fn read_problem(error: &ReadError, token: Option<&SessionToken>) -> Problem {
+pub(crate) fn read_problem(error: &ReadError, token: Option<&SessionToken>) -> Problem {
     match error {
         ReadError::Store(store)
             if token.is_some()

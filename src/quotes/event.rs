@@ -137,6 +137,9 @@ impl DomainEvent for QuoteEvent {
     }
 }
 
+/// The largest whole number that every reader of JSON has exactly.
+const COUNT_MAX: u64 = (1 << 53) - 1;
+
 /// Version 1 counted adults, the policy holder among them; version 2 counts who depends on the
 /// policy holder.
 fn count_dependants(data: Value) -> Result<Value, UpcastError> {
@@ -148,8 +151,9 @@ fn count_dependants(data: Value) -> Result<Value, UpcastError> {
     let adults = number(adults.as_ref()).ok_or(UpcastError::new("adults is not a whole number"))?;
     let children =
         number(fields.get("children")).ok_or(UpcastError::new("children is not a whole number"))?;
-    // No adult at all was never right, but it can have been stored.
-    let dependants = adults.saturating_sub(1).saturating_add(children);
+    // No adult at all was never right, but it can have been stored, and so can more of them than a number
+    // of JSON counts.
+    let dependants = adults.saturating_sub(1).saturating_add(children).min(COUNT_MAX);
     fields.insert("dependants".to_owned(), dependants.into());
     Ok(Value::Object(fields))
 }

@@ -46,7 +46,7 @@ impl EventStore {
     {
         let stream = stream.try_into().map_err(Into::into)?;
         let number = SequenceNumber::new(sequence_number)?;
-        let meter = self.meter(OperationKind::ReadEvent, stream.category());
+        let meter = self.meter(OperationKind::ReadEvent, stream.reported_category());
         let id = item_id(number.get());
         let Answered { value, usage, session_token } =
             self.connection().read_item(stream.as_str(), &id, token).await;
@@ -76,7 +76,7 @@ impl EventStore {
         S::Error: Into<BadInput>,
     {
         let stream = stream.try_into().map_err(Into::into)?;
-        let meter = self.meter(OperationKind::FindEvent, stream.category());
+        let meter = self.meter(OperationKind::FindEvent, stream.reported_category());
         let Answered { value, usage, session_token } =
             Box::pin(self.connection().event_with_id(stream.as_str(), event_id)).await;
         let bytes = value.iter().flatten().map(|raw| raw.get().len()).sum();

@@ -218,7 +218,7 @@ impl Reading {
             return Some(Err(error));
         }
         let State::Open { pages, stream, next, spent } = &mut self.state else { return None };
-        let meter = self.read.store.meter(OperationKind::ReadPage, stream.category());
+        let meter = self.read.store.meter(OperationKind::ReadPage, stream.reported_category());
         let Some(Answered { value, mut usage, session_token }) = pages.next().await else {
             self.state = State::Over;
             return None;

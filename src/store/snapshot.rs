@@ -197,7 +197,7 @@ impl EventStore {
         stream: &StreamId,
         key: &SnapshotKey,
     ) -> (Result<Option<Snapshot>, ReadError>, Usage) {
-        let meter = self.meter(OperationKind::ReadSnapshot, stream.category());
+        let meter = self.meter(OperationKind::ReadSnapshot, stream.reported_category());
         let item_id = key.item_id();
         let Answered { value, usage, .. } =
             Box::pin(self.connection().read_snapshot(stream.as_str(), &item_id)).await;
@@ -234,7 +234,7 @@ impl EventStore {
         S::Error: Into<BadInput>,
     {
         let stream = stream.try_into().map_err(Into::into)?;
-        let meter = self.meter(OperationKind::WriteSnapshot, stream.category());
+        let meter = self.meter(OperationKind::WriteSnapshot, stream.reported_category());
         let mut usage = Usage::default();
         let mut bytes = 0;
         let outcome = self.put_snapshot(&stream, key, snapshot, &mut usage, &mut bytes).await;

@@ -9,4 +9,5 @@ mod process;
 mod quotes;
 mod read;
 mod service;
+mod sites;
 mod stopping;

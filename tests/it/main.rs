@@ -10,6 +10,7 @@
 
 mod aggregate;
 mod cli;
+mod clients;
 mod crash;
 mod fixture;
 mod http;
@@ -17,3 +18,4 @@ mod readme;
 mod sdk;
 mod store;
 mod tidy;
+mod tools;

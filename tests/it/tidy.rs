@@ -8,6 +8,7 @@ mod documents;
 mod layers;
 mod manifests;
 mod markdown;
+mod service;
 mod sources;
 mod tokens;
 mod tree;

@@ -102,7 +102,7 @@ impl<'a, A: Aggregate> Loading<'a, A> {
             known
         } else {
             tracing::warn!(
-                stream_category = self.stream.category(),
+                stream_category = self.stream.reported_category(),
                 version,
                 "a state is not of this stream, and is discarded"
             );
@@ -201,7 +201,7 @@ impl<'a, A: Aggregate> Loading<'a, A> {
             return None;
         }
         let key = SnapshotKey::new(A::TYPE, A::STATE_SCHEMA).ok()?;
-        let stream_category = self.stream.category();
+        let stream_category = self.stream.reported_category();
         let (snapshot, usage) =
             Box::pin(self.inner.store.look_up_snapshot(self.stream, &key)).await;
         self.usage += usage;

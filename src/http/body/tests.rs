@@ -54,3 +54,25 @@ fn what_is_not_json_is_told_apart() {
         assert_eq!(refused(text).0, 400, "{text}");
     }
 }
+
+#[test]
+fn what_is_told_has_no_values() {
+    let told = |text: &str| {
+        let problem = json::<Sample<'_>>(text).unwrap_err();
+        let errors = serde_json::to_value(problem.input_errors()).unwrap();
+        errors[0]["detail"].as_str().unwrap().to_owned()
+    };
+    for (value, detail) in [
+        (r#""secret""#, "invalid type: string, expected u32"),
+        (r#""a\", expected `secret`""#, "invalid type: string, expected u32"),
+        (r#""secret at line 3""#, "invalid type: string, expected u32"),
+        ("-4711", "invalid value: integer, expected u32"),
+        ("47.11", "invalid type: floating point, expected u32"),
+        ("[4711]", "invalid type: sequence, expected u32"),
+    ] {
+        let text = format!(r#"{{"list":[{{"name":"a","raw":1,"count":{value}}}]}}"#);
+        assert_eq!(told(&text), detail, "{value}");
+    }
+    assert_eq!(told("{}"), "missing field `list`");
+    assert!(told(r#"{"lists":1}"#).starts_with("unknown field `lists`, expected "));
+}

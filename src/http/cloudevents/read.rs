@@ -15,6 +15,7 @@ use crate::{
     http::{
         body::{self, escape},
         limits::CLOUD_EVENT_ATTRIBUTES_MAX,
+        media::JSON,
         problem::{BadPlace, Problem, of_input},
     },
 };
@@ -106,7 +107,11 @@ impl<'a> Draft<'a> {
                 let time = text(value)?.map(|text| text.parse()).transpose();
                 self.time = time.map_err(|_| expected)?;
             }
-            "datacontenttype" => is_json(text(value)?.as_deref())?,
+            "datacontenttype" => match text(value)? {
+                Some(kind) if !is_json(&kind) => return Err("data must be JSON"),
+                Some(kind) if kind != JSON => self.keep(name, value)?,
+                _ => {}
+            },
             "schemaversion" => {
                 let version = serde_json::from_str::<Option<u32>>(value.get());
                 self.schema_version = version.map_err(|_| "expected an integer from 1 on")?;
@@ -124,8 +129,7 @@ impl<'a> Draft<'a> {
 
     /// Keeps an attribute that has no place of its own.
     fn keep(&mut self, name: &str, value: &RawValue) -> Result<(), &'static str> {
-        let is_fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        if name.is_empty() || !name.bytes().all(is_fit) {
+        if !is_attribute_name(name) {
             return Err("the name of an attribute has lower-case letters and digits only");
         }
         match serde_json::from_str(value.get()) {
@@ -183,16 +187,20 @@ fn text(value: &RawValue) -> Result<Option<String>, &'static str> {
     serde_json::from_str(value.get()).map_err(|_| "expected a string")
 }
 
-fn is_json(content_type: Option<&str>) -> Result<(), &'static str> {
-    let Some(name) = content_type else { return Ok(()) };
-    let name = name.split(';').next().unwrap_or(name).trim().to_ascii_lowercase();
-    if name == "application/json" || name.ends_with("+json") {
-        return Ok(());
-    }
-    Err("data must be JSON")
+/// A type is one of JSON by its subtype alone.
+pub(super) fn is_json(content_type: &str) -> bool {
+    let name = content_type.split(';').next().unwrap_or(content_type).trim().to_ascii_lowercase();
+    let is_text = content_type.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    is_text
+        && name.split_once('/').is_some_and(|(_, kind)| kind == "json" || kind.ends_with("+json"))
 }
 
-fn is_int32(number: i64) -> bool {
+pub(super) fn is_attribute_name(name: &str) -> bool {
+    let is_fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    !name.is_empty() && name.bytes().all(is_fit)
+}
+
+pub(super) fn is_int32(number: i64) -> bool {
     i32::try_from(number).is_ok()
 }
 

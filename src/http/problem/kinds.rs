@@ -7,6 +7,7 @@ pub(crate) const PROBLEM_TYPES: &[&ProblemType] = &[
     &MALFORMED_BODY,
     &INVALID_PARAMETER,
     &INVALID_BODY,
+    &FOREIGN_ORIGIN,
     &ROUTE_NOT_FOUND,
     &STREAM_NOT_FOUND,
     &EVENT_NOT_FOUND,
@@ -18,6 +19,7 @@ pub(crate) const PROBLEM_TYPES: &[&ProblemType] = &[
     &PRECONDITION_FAILED,
     &BODY_TOO_LARGE,
     &UNSUPPORTED_MEDIA_TYPE,
+    &MISDIRECTED_REQUEST,
     &THROTTLED,
     &INTERNAL,
     &OUTCOME_UNKNOWN,
@@ -51,6 +53,15 @@ pub(crate) const INVALID_BODY: ProblemType = ProblemType {
     explanation: "The body is JSON, but a member is missing, unknown or has a value that cannot be \
                   stored without change. `errors` has JSON pointers into the body. Correct the body; \
                   nothing was stored.",
+};
+/// A page of another site had it sent.
+pub(crate) const FOREIGN_ORIGIN: ProblemType = ProblemType {
+    slug: "foreign-origin",
+    status: 403,
+    title: "A page of another site had the request sent",
+    explanation: "The service has no authentication yet, so it takes no writes that pages of other sites \
+                  have a browser send: the header `Origin` must name localhost, an address in 127.0.0.0/8 \
+                  or [::1], or be missing. Nothing was stored.",
 };
 /// No such route.
 pub(crate) const ROUTE_NOT_FOUND: ProblemType = ProblemType {
@@ -138,7 +149,17 @@ pub(crate) const UNSUPPORTED_MEDIA_TYPE: ProblemType = ProblemType {
     slug: "unsupported-media-type",
     status: 415,
     title: "The type of the body is not one that the path takes",
-    explanation: "The header `Content-Type` must name one of the types that `detail` lists.",
+    explanation: "The header `Content-Type` must name one of the types that `detail` lists, and the body \
+                  must not be compressed.",
+};
+/// The request is for another site.
+pub(crate) const MISDIRECTED_REQUEST: ProblemType = ProblemType {
+    slug: "misdirected-request",
+    status: 421,
+    title: "The request is for another site",
+    explanation: "The service has no authentication yet and answers for names of this machine only, so \
+                  that no other site can pass for it in a browser: the host of the URL must be localhost, \
+                  an address in 127.0.0.0/8 or [::1]. Nothing was stored.",
 };
 /// No throughput left.
 pub(crate) const THROTTLED: ProblemType = ProblemType {

@@ -37,6 +37,8 @@ pub(super) struct Asked {
     pub(super) by: Actor,
     pub(super) key: Option<IdempotencyKey>,
     pub(super) options: CommandOptions,
+    /// A header requires that the quote exists, at whatever version.
+    pub(super) must_exist: bool,
     /// The body; an empty object where there is none.
     pub(super) body: String,
     in_flight: InFlight,
@@ -49,19 +51,20 @@ impl FromRequest<Shared> for Asked {
         let (mut parts, body) = request.into_parts();
         let by = actor(&parts.headers)?;
         let key = IdempotencyKey::of(&parts.headers)?;
-        let expected_version = match etag::required_version(&parts.headers)? {
+        let required = etag::required_version(&parts.headers)?;
+        let expected_version = match required {
             Some(ExpectedVersion::NoStream) => Some(0),
             Some(ExpectedVersion::Exact(version)) => Some(version),
-            // A quote must exist for every command but the first, whatever the header says.
             Some(ExpectedVersion::StreamExists | ExpectedVersion::Any) | None => None,
         };
+        let must_exist = required == Some(ExpectedVersion::StreamExists);
         let session_token = session_token(&parts.headers)?;
         let options =
             CommandOptions { expected_version, session_token, ..CommandOptions::default() };
         // Every route but the ones about health has a place.
         let in_flight = parts.extensions.remove().ok_or_else(Problem::internal)?;
         let body = text(shared, &parts, body).await?;
-        Ok(Self { by, key, options, body, in_flight })
+        Ok(Self { by, key, options, must_exist, body, in_flight })
     }
 }
 
@@ -73,7 +76,7 @@ async fn text(shared: &Shared, parts: &Parts, body: axum::body::Body) -> Result<
     }
     let bytes = body::read(shared, body).await?;
     match body::text(&bytes)? {
-        text if text.trim().is_empty() => Ok("{}".to_owned()),
+        text if text.is_empty() => Ok("{}".to_owned()),
         text if has_type => Ok(text.to_owned()),
         // Says what types there are.
         text => media::of_body(&parts.headers, TYPES).map(|_| text.to_owned()),
@@ -119,8 +122,9 @@ pub(super) async fn execute(
     kind: &'static str,
     action: Action,
 ) -> Result<(bool, Executed<Quote>), Problem> {
-    let Asked { by, key, mut options, body, in_flight } = asked;
-    let is_conditional = options.expected_version;
+    let Asked { by, key, mut options, body, in_flight, .. } = asked;
+    let required = options.expected_version;
+    let token = options.session_token.clone();
     if let Some(key) = &key {
         let id = CommandId::new(key.as_str())
             .map_err(|error| Problem::header("idempotency-key", error.to_string()))?;
@@ -134,7 +138,7 @@ pub(super) async fn execute(
         Some(Ok(executed)) => {
             Ok((matches!(executed.outcome, CommandOutcome::Appended(_)), executed))
         }
-        Some(Err(error)) => Err(refusal::of_command(error, is_conditional)),
+        Some(Err(error)) => Err(refusal::of_command(error, required, token.as_ref())),
         None => Err(Problem::outcome_unknown()),
     }
 }
@@ -179,8 +183,8 @@ pub(super) fn done(
 }
 
 /// The members of an object without one of them.
-pub(super) fn without(text: &str, name: &str) -> Result<(Option<Value>, String), Problem> {
+pub(super) fn without(text: &str, name: &str) -> Result<String, Problem> {
     let mut members: Map<String, Value> = body::json(text)?;
-    let taken = members.shift_remove(name);
-    Ok((taken, Value::Object(members).to_string()))
+    members.shift_remove(name);
+    Ok(Value::Object(members).to_string())
 }

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
-use serde_json::Value;
+use serde::Deserialize;
 use uuid::{Uuid, uuid};
 
 use super::{
@@ -25,6 +25,15 @@ use crate::{
 /// The namespace of the ids (UUID version 5) of quotes that come with an idempotency key and without an
 /// id; the key is their name.
 const QUOTE_ID_NAMESPACE: Uuid = uuid!("d8a7d8a2-9c6e-4f0b-8a4f-6c1c0f4d8e33");
+
+/// What a body has: where the quote is to be, and what the domain takes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct InitiateRequest {
+    quote_id: Option<String>,
+    product: Option<String>,
+    channel: Option<String>,
+}
 
 /// Initiate a quote.
 ///
@@ -52,17 +61,21 @@ pub(super) async fn create(
     mut asked: Asked,
 ) -> Result<Response, Problem> {
     parameters.only(&[])?;
-    let (id, body) = without(&asked.body, "quoteId")?;
-    let id = match id {
-        Some(Value::String(id)) => {
+    if asked.must_exist {
+        // It would not be initiated if it existed, so there is nothing to look up.
+        return Err(Problem::header("if-match", "a quote that is initiated does not exist yet"));
+    }
+    let Object(request): Object<InitiateRequest> = body::json(&asked.body)?;
+    let id = match request.quote_id {
+        Some(id) => {
             StreamId::new(id).map_err(|input| Problem::body("/quoteId", input.to_string()))?
         }
-        Some(_) => return Err(Problem::body("/quoteId", "the id of a quote is a text")),
         None => new_id(asked.key.as_ref())?,
     };
-    let Object(input): Object<InitiateInput> = body::json(&body)?;
+    let input = InitiateInput { product: request.product, channel: request.channel };
     let action = input.try_into().map_err(|invalid| refusal::of_validation(&invalid))?;
-    asked.body = body;
+    // The id of the quote is that of the stream, not a part of what is asked of it.
+    asked.body = without(&asked.body, "quoteId")?;
     let (is_new, executed) = execute(&shared, &id, asked, "initiate", action).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let mut answer = done(&id, &executed, status)?;

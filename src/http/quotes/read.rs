@@ -19,12 +19,12 @@ use crate::{
         media::{self, JSON},
         openapi::StoreReadProblems,
         parameters::{Parameters, StreamPath},
-        problem::{Problem, REQUEST_CHARGE, of_read, request_charge},
+        problem::{Problem, REQUEST_CHARGE, request_charge},
         shared::Shared,
-        streams::session_token,
+        streams::{read_problem, session_token},
     },
     quotes::{HistoryEntry, Quote, QuoteEvent, QuoteView, StatusView},
-    store::Usage,
+    store::{EventPages, SessionToken, Usage},
     stream::{SEQUENCE_NUMBER_MAX, StreamId},
 };
 
@@ -98,9 +98,10 @@ async fn load(
     headers: &HeaderMap,
 ) -> Result<Loaded<Quote>, Problem> {
     media::of_answer(headers, &[JSON])?;
-    let options = LoadOptions { session_token: session_token(headers)?, ..LoadOptions::default() };
+    let token = session_token(headers)?;
+    let options = LoadOptions { session_token: token.clone(), ..LoadOptions::default() };
     let loaded = shared.read(Box::pin(shared.quotes.load_with(id, options))).await?;
-    loaded.map_err(|error| of_load(&error))
+    loaded.map_err(|error| of_load(&error, token.as_ref()))
 }
 
 /// A page of the history of a quote.
@@ -147,11 +148,13 @@ pub(super) async fn history(
     // One more than is asked for tells whether there is a next page.
     let mut read =
         shared.store.read(&id).from(from).up_to(last).page_events(limit.saturating_add(1));
-    if let Some(token) = session_token(&headers)? {
+    let token = session_token(&headers)?;
+    if let Some(token) = token.clone() {
         read = read.session_token(token);
     }
     let mut usage = Usage::default();
-    let read = shared.read(Box::pin(entries(read.pages(), &mut usage))).await?;
+    let read = Box::pin(entries(read.pages(), token.as_ref(), &mut usage));
+    let read = shared.read(read).await?;
     let mut entries = read?;
     if entries.is_empty() && (from == 1 || load(&shared, &id, &headers).await?.version == 0) {
         return Err(not_found(usage));
@@ -170,16 +173,19 @@ pub(super) async fn history(
 }
 
 async fn entries(
-    mut pages: crate::store::EventPages,
+    mut pages: EventPages,
+    token: Option<&SessionToken>,
     usage: &mut Usage,
 ) -> Result<Vec<HistoryEntry>, Problem> {
     let mut entries = Vec::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| of_read(&error))?;
+        let page = page.map_err(|error| read_problem(&error, token))?;
         *usage += page.usage;
         for event in &page.events {
             let decoded = QuoteEvent::decode(event);
-            let Some(decoded) = decoded.map_err(|error| of_load(&LoadError::Decode(error)))? else {
+            let Some(decoded) =
+                decoded.map_err(|error| of_load(&LoadError::Decode(error), token))?
+            else {
                 continue;
             };
             let entry = HistoryEntry::new(event.sequence_number(), &decoded);

@@ -7,11 +7,11 @@ use crate::{
         limits::CONTENTION_RETRY_AFTER,
         problem::{
             BadPlace, PRECONDITION_FAILED, Problem, ProblemType, bodies, of_append, of_input,
-            of_read,
         },
+        streams::read_problem,
     },
     quotes::{QuoteRejection, ValidationError},
-    store::Usage,
+    store::{SessionToken, Usage},
 };
 
 /// The types of problems that only quotes have.
@@ -76,10 +76,10 @@ pub(super) fn of_validation(invalid: &ValidationError) -> Problem {
     }))
 }
 
-/// A state that could not be loaded.
-pub(super) fn of_load(error: &LoadError) -> Problem {
+/// A state that could not be loaded, with the session token that the request has.
+pub(super) fn of_load(error: &LoadError, token: Option<&SessionToken>) -> Problem {
     match error {
-        LoadError::Read(error) => of_read(error),
+        LoadError::Read(error) => read_problem(error, token),
         LoadError::Decode(error) => {
             // The client can read the event, so where it is and how it is called is no secret.
             Problem::new(&NOT_A_QUOTE, error.problem.to_string())
@@ -90,8 +90,13 @@ pub(super) fn of_load(error: &LoadError) -> Problem {
     }
 }
 
-/// A command that was refused. `required` is the version that a header requires.
-pub(super) fn of_command(error: CommandError<QuoteRejection>, required: Option<u64>) -> Problem {
+/// A command that was refused. `required` is the version that a header requires, and `token` the session
+/// token that one has.
+pub(super) fn of_command(
+    error: CommandError<QuoteRejection>,
+    required: Option<u64>,
+    token: Option<&SessionToken>,
+) -> Problem {
     let usage = error.usage();
     let problem = match error {
         CommandError::Rejected { rejection, .. } => of_rejection(&rejection),
@@ -109,7 +114,7 @@ pub(super) fn of_command(error: CommandError<QuoteRejection>, required: Option<u
             Problem::new(&CONTENDED, format!("others were first {conflicts} times"))
                 .retry_after(CONTENTION_RETRY_AFTER)
         }
-        CommandError::Load { error, .. } => of_load(&error),
+        CommandError::Load { error, .. } => of_load(&error, token),
         CommandError::Encode { error: EncodeError::BadInput(input), .. } => {
             of_input(&input, &WholeBody)
         }

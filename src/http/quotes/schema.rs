@@ -68,7 +68,7 @@ pub(super) struct CommandProblems;
 
 impl IntoResponses for CommandProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        openapi::problems(&[400, 404, 408, 409, 412, 413, 415, 422, 429, 500, 503, 507])
+        openapi::problems(&[400, 403, 404, 408, 409, 412, 413, 415, 421, 422, 429, 500, 503, 507])
     }
 }
 

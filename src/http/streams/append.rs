@@ -79,6 +79,7 @@ pub(super) async fn append(
     let key = IdempotencyKey::of(&parts.headers)?;
     let required = required_version(&parts.headers, &parameters)?;
     let bytes = body::read(&shared, body).await?;
+    let place = if kind == JSON { OrderPlace::Members } else { OrderPlace::Events };
     let order = order_of(kind, body::text(&bytes)?, &stream, key.as_ref())?;
     drop(bytes);
     let (expected, is_conditional) = settle(order.expected, required)?;
@@ -90,7 +91,7 @@ pub(super) async fn append(
     let write = async move { Box::pin(store.append_with(stream, expected, events, options)).await };
     match shared.write(in_flight, write).await? {
         Some(Ok(outcome)) => receipt(&outcome, &ids),
-        Some(Err(error)) => Err(problem::of_append(error, is_conditional, &OrderPlace)),
+        Some(Err(error)) => Err(problem::of_append(error, is_conditional, &place)),
         None => Err(Problem::outcome_unknown()),
     }
 }

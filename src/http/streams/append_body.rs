@@ -165,11 +165,17 @@ impl BadPlace for EventPlace {
 }
 
 /// The call as a whole.
-pub(super) struct OrderPlace;
+pub(super) enum OrderPlace {
+    /// In the body that has a place for everything.
+    Members,
+    /// `CloudEvents`: the body is its events.
+    Events,
+}
 
 impl BadPlace for OrderPlace {
     fn pointer(&self, input: &BadInput) -> String {
         let place = match input {
+            _ if matches!(self, Self::Events) => "",
             BadInput::AggregateTypeLength { .. } | BadInput::AggregateTypeControl { .. } => {
                 "/aggregateType"
             }

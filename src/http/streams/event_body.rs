@@ -136,7 +136,7 @@ impl<'a> ReceiptBody<'a> {
             first: receipt.first,
             last: receipt.last,
             outcome: if is_repeated { AppendedAs::Repeated } else { AppendedAs::Appended },
-            request_charge: receipt.request_charge,
+            request_charge: (receipt.request_charge * 100.0).round() / 100.0,
             round_trips: receipt.round_trips,
             session_token: receipt.session_token.as_ref().map(SessionToken::as_str),
             event_ids,

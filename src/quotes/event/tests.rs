@@ -115,6 +115,9 @@ fn adults_become_dependants() {
     assert_eq!(family(json!({"adults": 1, "children": 0, "childAges": []})), Ok((0, 0)));
     assert_eq!(family(json!({"adults": 2, "children": 3, "childAges": ages})), Ok((4, 3)));
     assert_eq!(family(json!({"adults": 0, "children": 3, "childAges": ages})), Ok((3, 3)));
+    let max: u64 = (1 << 53) - 1;
+    let many = family(json!({"adults": max, "children": max, "childAges": []}));
+    assert_eq!(many, Ok((max, max)), "what can be shown again");
     for (damaged, reason) in [
         (json!({"adults": "2", "children": 0, "childAges": []}), "adults is not a whole number"),
         (json!({"adults": 2, "children": 0.5, "childAges": []}), "children is not a whole number"),

@@ -199,6 +199,14 @@ fn a_save_without_changes_does_nothing() {
 }
 
 #[test]
+fn an_offer_leaves_nothing_unsaved() {
+    let quote = after(&[Initiate, SetGeographic, SetContact, SetFamily]);
+    assert!(quote.state().has_unsaved_changes());
+    let finalized = quote.and([event(5, change(Finalize))]);
+    assert!(!finalized.state().has_unsaved_changes());
+}
+
+#[test]
 fn a_quote_expires_when_the_days_have_passed_since_its_last_change() {
     let expire = |microsecond: i64| {
         let mut command = command(24 * 14 + 1, Action::Expire);

@@ -90,3 +90,15 @@ async fn too_many_requests_are_refused_at_once() {
     until(async || served.get("/streams").await.status == 200).await;
     served.post("s-1", &json!({"events": [{"type": "Tested", "data": 1}]})).await.ok(201);
 }
+
+#[tokio::test]
+async fn a_body_that_is_said_to_be_huge_is_not_asked_for() {
+    let served = Served::new().await;
+    let mut socket = served.socket().await;
+    let head = "POST /streams/s-1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: \
+                application/json\r\nexpect: 100-continue\r\ncontent-length: 99999999999\r\n\r\n";
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}

@@ -46,7 +46,17 @@ async fn an_event_comes_in_and_goes_out() {
     assert_eq!((&written["source"], &written["subject"]), (&json!("/streams/s-1"), &json!("s-1")));
     assert_eq!(written["sequence"], "00000000000000000001");
     assert_eq!(written["time"], "2026-11-20T10:00:00.000000Z");
-    for name in ["id", "type", "specversion", "data", "schemaversion", "traceparent", "actor"] {
+    for name in [
+        "id",
+        "type",
+        "specversion",
+        "data",
+        "datacontenttype",
+        "schemaversion",
+        "traceparent",
+        "actor",
+        "partition",
+    ] {
         assert_eq!(written[name], given[name], "{name}");
     }
     assert!(written.get("tracestate").is_none());
@@ -55,6 +65,36 @@ async fn an_event_comes_in_and_goes_out() {
     assert_eq!(answer.header("vary"), "accept");
     let answer = served.get_with("/streams/s-1/events", &[("accept", BATCH)]).await;
     assert_eq!((answer.header("content-type"), answer.json()), (BATCH, json!([written])));
+}
+
+#[tokio::test]
+async fn attributes_of_others_go_out_again() {
+    let served = Served::new().await;
+    let mut given = cloud_event();
+    given["datacontenttype"] = json!("application/vnd.shop.order+json");
+    given["dataschema"] = json!("https://shop.example.com/order/3");
+    (given["flag"], given["sequence"]) = (json!(true), json!("theirs"));
+    served.post_text("s-1", ONE, given.to_string(), &[]).await.ok(201);
+    let text = json!({"specversion": "1.0", "id": "2", "source": "/", "type": "T",
+                      "datacontenttype": "text/json; charset=utf-8", "data": 1});
+    served.post_text("s-1", ONE, text.to_string(), &[]).await.ok(201);
+    // What is no attribute of CloudEvents is for readers of the other form.
+    let custom = json!({"camelCase": 1, "list": [], "big": 3_000_000_000_u64, "data": 1, "fine": 1,
+                        "datacontenttype": "text/xml"});
+    let other = json!({"events": [{"type": "T", "data": 1, "metadata": {"custom": custom}}]});
+    served.post("s-1", &other).await.ok(201);
+    let answer = served.get_with("/streams/s-1/events", &[("accept", BATCH)]).await;
+    let written = answer.json();
+    for name in ["datacontenttype", "dataschema", "flag", "partition"] {
+        assert_eq!(written[0][name], given[name], "{name}");
+    }
+    assert_eq!(written[0]["sequence"], "00000000000000000001");
+    assert_eq!(written[1]["datacontenttype"], text["datacontenttype"]);
+    assert_eq!((&written[2]["fine"], &written[2]["data"]), (&json!(1), &json!(1)));
+    assert_eq!(written[2]["datacontenttype"], "application/json");
+    for name in ["camelCase", "list", "big"] {
+        assert!(written[2].get(name).is_none(), "{name}");
+    }
 }
 
 #[tokio::test]
@@ -115,6 +155,11 @@ async fn what_is_no_cloud_event_is_refused_with_a_pointer() {
         assert_eq!(problem["errors"][0]["pointer"], format!("/0{pointer}"), "{body}");
     }
     served.post_text("s-1", ONE, "{", &[]).await.problem(400, "malformed-body");
-    served.post_text("s-1", BATCH, "[]", &[]).await.problem(422, "invalid-body");
+    let twice = format!("[{0},{0}]", cloud_event());
+    for batch in ["[]", &twice] {
+        let answer = served.post_text("s-1", BATCH, batch.to_owned(), &[]).await;
+        let problem = answer.problem(422, "invalid-body");
+        assert_eq!(problem["errors"][0]["pointer"], "", "{batch}");
+    }
     assert!(served.fixture.events("s-1").await.is_empty());
 }

@@ -85,8 +85,9 @@ fn an_address_that_cannot_be_used_is_said_in_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let run = |listen: &str| place.run(&["serve", "--listen", listen, "--store-port", "0"]);
-    run(&address).failed(1, &format!("cannot listen on {address}: "));
     run("0.0.0.0:0").failed(2, "loopback only");
+    assert!(!place.data_dir().exists(), "nothing is made for a service that will not be");
+    run(&address).failed(1, &format!("cannot listen on {address}: "));
     let ran = run("localhost");
     assert_eq!(ran.code, 2);
     assert!(ran.err.contains("--listen"), "{ran:?}");

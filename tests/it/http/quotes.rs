@@ -3,7 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::service::{Answer, JSON, Served, send};
+use tokio::io::AsyncWriteExt as _;
+
+use super::service::{Answer, JSON, Served, send, until};
 use crate::fixture::event;
 
 /// Gives a command; without a body where that is `null`.
@@ -195,6 +197,13 @@ async fn a_repeated_command_is_done_once() {
     assert_eq!(again["quote"]["status"], "approved");
     let other = command(&served, "/quotes/q-1/withdraw", Value::Null, &key).await;
     other.problem(422, "idempotency-key-reused");
+    // The same command with another body is another request, also where both would be done.
+    command(&served, "/quotes", json!({"quoteId": "q-3"}), &[]).await.ok(201);
+    command(&served, "/quotes/q-3/family", family(), &key).await.ok(200);
+    let others = json!({"dependants": 0, "children": 0});
+    let other = command(&served, "/quotes/q-3/family", others, &key).await;
+    other.problem(422, "idempotency-key-reused");
+    assert_eq!(served.get("/quotes/q-3").await.ok(200)["family"], family());
     // What changes nothing stores nothing.
     command(&served, "/quotes", json!({"quoteId": "q-2"}), &[]).await.ok(201);
     for outcome in ["appended", "nothing"] {
@@ -221,6 +230,8 @@ async fn a_quote_without_an_id_gets_one() {
     let again = command(&served, "/quotes", Value::Null, &key).await;
     assert_eq!((first.status, again.status), (201, 200));
     assert_eq!(id(&first), id(&again));
+    let named = command(&served, "/quotes", json!({"quoteId": id(&first)}), &key).await.ok(200);
+    assert_eq!(named["outcome"], "repeated", "the id that it got is the same request");
     // An id is percent-encoded where it is a part of a path.
     let odd = command(&served, "/quotes", json!({"quoteId": "a/b c"}), &[]).await;
     assert_eq!(odd.header("location"), "/quotes/a%2Fb%20c");
@@ -228,8 +239,52 @@ async fn a_quote_without_an_id_gets_one() {
 }
 
 #[tokio::test]
+async fn a_quote_is_initiated_by_a_body_without_ambiguity() {
+    let served = Served::new().await;
+    let initiate = |body: &'static str| {
+        let request = served.request(Method::POST, "/quotes").header("content-type", JSON);
+        send(request.body(body))
+    };
+    for body in [
+        "{\"quoteId\":\"q-1\",\"quoteId\":\"q-2\"}",
+        "{\"quoteId\":\"q-1\",\"product\":\"a\",\"product\":\"b\"}",
+    ] {
+        initiate(body).await.problem(422, "invalid-body");
+    }
+    let unknown = initiate("{\"quoteid\":\"q-1\"}").await.problem(422, "invalid-body");
+    assert!(unknown["errors"][0]["detail"].as_str().unwrap().contains("quoteId"), "{unknown}");
+    assert_eq!(served.get("/streams").await.ok(200)["streams"], json!([]));
+    // As everywhere, `null` is the same as nothing.
+    let null = initiate("{\"quoteId\":null,\"product\":null}").await.ok(201);
+    assert!(null["quote"]["quoteId"].as_str().unwrap().starts_with("quote-"), "{null}");
+}
+
+#[tokio::test]
+async fn session_tokens_that_are_none_are_bad_input() {
+    let served = Served::new().await;
+    complete(&served).await;
+    let token = [("session-token", "garbage")];
+    for path in ["", "/status", "/history", "/history?from=9"] {
+        let answer = served.get_with(&format!("/quotes/q-1{path}"), &token).await;
+        let problem = answer.problem(400, "invalid-parameter");
+        assert_eq!(problem["errors"][0]["header"], "session-token", "{path}");
+    }
+    for id in ["q-1", "q-2"] {
+        let answer = command(&served, &format!("/quotes/{id}/save"), Value::Null, &token).await;
+        answer.problem(400, "invalid-parameter");
+    }
+    // One that was given with an answer is taken.
+    let saved = command(&served, "/quotes/q-1/save", Value::Null, &[]).await;
+    let token = [("session-token", saved.header("session-token"))];
+    served.get_with("/quotes/q-1", &token).await.ok(200);
+    command(&served, "/quotes/q-1/withdraw", Value::Null, &token).await.ok(200);
+}
+
+#[tokio::test]
 async fn conditions_are_kept() {
     let served = Served::new().await;
+    let exists = command(&served, "/quotes", json!({"quoteId": "q-1"}), &[("if-match", "*")]).await;
+    exists.problem(400, "invalid-parameter");
     let none = [("if-none-match", "*")];
     command(&served, "/quotes", json!({"quoteId": "q-1"}), &none).await.ok(201);
     let second = command(&served, "/quotes", json!({"quoteId": "q-1"}), &none).await;
@@ -269,6 +324,50 @@ async fn a_stream_of_something_else_is_not_a_quote() {
     let put = send(served.request(Method::PUT, "/quotes/q-1/save")).await;
     put.problem(405, "method-not-allowed");
     assert_eq!(put.header("allow"), "POST");
+}
+
+#[tokio::test]
+async fn a_session_token_is_honoured_or_refused() {
+    let served = Served::new().await;
+    let created = command(&served, "/quotes", json!({"quoteId": "q-1"}), &[]).await;
+    let token = created.header("session-token").to_owned();
+    // One quote that the service knows, and one that it does not.
+    for id in ["q-1", "q-2"] {
+        for garbage in ["x", "a b", "0:-1#x"] {
+            let headers = [("session-token", garbage)];
+            let mut answers =
+                vec![command(&served, &format!("/quotes/{id}/contact"), contact(), &headers).await];
+            for view in ["", "/status", "/history"] {
+                answers.push(served.get_with(&format!("/quotes/{id}{view}"), &headers).await);
+            }
+            for answer in answers {
+                let problem = answer.problem(400, "invalid-parameter");
+                assert_eq!(problem["errors"][0]["header"], "session-token", "{id} {garbage}");
+            }
+        }
+    }
+    let headers = [("session-token", token.as_str())];
+    for view in ["", "/status", "/history"] {
+        served.get_with(&format!("/quotes/q-1{view}"), &headers).await.ok(200);
+    }
+    let done = command(&served, "/quotes/q-1/contact", contact(), &headers).await.ok(200);
+    assert_eq!(done["last"], 2);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_does_not_cut_a_command() {
+    // There is room for one connection, so the second one is answered when the first one is over.
+    let served = Served::with(|store| store, |service| service.with_connections_max(1)).await;
+    served.hold_appends();
+    let mut socket = served.socket().await;
+    let head = "POST /quotes HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+                content-length: 17\r\n\r\n{\"quoteId\":\"q-1\"}";
+    socket.write_all(head.as_bytes()).await.unwrap();
+    served.until_in_the_store().await;
+    drop(socket);
+    served.get("/healthz").await.ok(200);
+    served.control().clear_faults();
+    until(async || !served.fixture.events("q-1").await.is_empty()).await;
 }
 
 #[tokio::test]

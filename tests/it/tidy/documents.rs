@@ -11,6 +11,8 @@ const KEY_CHARACTERS: usize = 86;
 const KEY_END: &str = "==";
 /// How the key of the worked example in the REST interface's documentation begins.
 const KEY_DOCUMENTED: &str = "dsZQi3KtZmCv1ljt3VNWNm7s";
+/// What stands before the checksum of a package, which is as long as a key, and where.
+const CHECKSUM: (&str, &str) = ("package-lock.json", "\"integrity\": \"sha512-");
 
 /// Account keys other than the published ones.
 fn check_keys(file: &File) -> Findings {
@@ -23,7 +25,8 @@ fn check_keys(file: &File) -> Findings {
             let start = before.rfind(|c| !is_base64(c)).map_or(0, |at| at + 1);
             let key = format!("{}{KEY_END}", &before[start..]);
             let published = key == cosmos_local::EMULATOR_KEY || key.starts_with(KEY_DOCUMENTED);
-            if before.len() - start == KEY_CHARACTERS && !published {
+            let is_checksum = file.path.ends_with(CHECKSUM.0) && line[..start].trim() == CHECKSUM.1;
+            if before.len() - start == KEY_CHARACTERS && !published && !is_checksum {
                 let path = &file.path;
                 findings.push(format!(
                     "{path}:{number}: an account key: only the emulator's may be here; replace the \
@@ -93,6 +96,11 @@ fn account_keys_are_found() {
     let emulator = cosmos_local::EMULATOR_KEY;
     assert_eq!(check_keys(&file(format!("AccountKey={emulator};"))), Findings::new());
     assert_eq!(check_keys(&file("a == b == \"YQ==\"".to_owned())), Findings::new());
+    let locked = |text: String| check_keys(&File::new("a/package-lock.json", &text));
+    let checksum = format!("  \"integrity\": \"sha512-{secret}==\",");
+    assert_eq!(locked(checksum.clone()), Findings::new());
+    assert_found(&check_keys(&file(checksum)), &["emulator"]);
+    assert_found(&locked(format!("  \"key\": \"sha512-{secret}==\",")), &["emulator"]);
 }
 
 #[test]
