@@ -9,6 +9,7 @@
 //! It knows nothing of events, projections or HTTP.
 
 pub mod balancer;
+mod cosmos;
 pub mod coverage;
 pub mod documents;
 pub mod liveness;
@@ -19,6 +20,7 @@ mod source;
 mod store;
 
 pub use self::{
+    cosmos::{CosmosFeed, CosmosLeases, FeedFields, InvalidPath},
     range::{FeedRange, InvalidRange},
     source::{Change, Feed, FeedFault, FeedReader, Page},
     store::{Done, LeaseStore, OPERATIONS_MAX, Operation, StoreFault},
