@@ -11,6 +11,7 @@
 mod aggregate;
 mod cli;
 mod crash;
+mod feed;
 mod fixture;
 mod http;
 mod readme;
