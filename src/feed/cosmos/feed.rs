@@ -89,8 +89,8 @@ impl CosmosFeed {
 }
 
 impl Inner {
-    /// The ranges of the physical partitions, from the service or as the SDK remembers them. The SDK
-    /// gives what it remembers also when the service does not answer.
+    /// The ranges of the physical partitions, from the service or as the SDK remembers them. Where the
+    /// service does not answer, the SDK gives what it remembers and does not say so.
     pub(super) async fn ranges(&self, refresh: bool) -> Result<Vec<FeedRange>, Fault> {
         let options = ReadFeedRangesOptions::default()
             .with_operation_options(Purpose::Feed.options())
@@ -104,10 +104,11 @@ impl Inner {
         read.collect()
     }
 
-    /// How many partitions a range is in, as the SDK remembers them.
-    pub(super) async fn partitions_of(&self, range: &FeedRange) -> Result<usize, Fault> {
-        let ranges = self.ranges(false).await?;
-        Ok(ranges.iter().filter(|partition| partition.overlaps(range)).count())
+    /// The partitions that a range is in, as the SDK remembers them.
+    pub(super) async fn partitions_of(&self, range: &FeedRange) -> Result<Vec<FeedRange>, Fault> {
+        let mut ranges = self.ranges(false).await?;
+        ranges.retain(|partition| partition.overlaps(range));
+        Ok(ranges)
     }
 
     /// Opens a range with the SDK.
@@ -156,38 +157,16 @@ impl Inner {
         let opened = self.pages(range, ChangeFeedStartFrom::Now, None).await;
         let mut pages = opened.map_err(fault)?;
         for _ in 0..turns {
-            if let Err(fault) = next(&mut pages).await {
-                return Err(self.explain(fault, range, false).await);
-            }
+            next(&mut pages).await.map_err(|found| match found {
+                // A part of a partition, where parts are not read.
+                Fault::BadRequest(_) => FeedFault::Moved,
+                other => fault(other),
+            })?;
         }
         let token = pages.to_continuation_token().map_err(|error| fault(Fault::of(&error)))?;
         let after = self.ranges(true).await.map_err(fault)?;
         let place = Place { range: range.clone(), turns, token: token.as_str().to_owned() };
         Ok((before == after).then(|| place.to_string()))
-    }
-
-    /// What the failure of a page means. A part of a partition is refused with the same status as a place
-    /// that is none, so what tells them apart is the partitions.
-    pub(super) async fn explain(
-        &self,
-        found: Fault,
-        range: &FeedRange,
-        from_place: bool,
-    ) -> FeedFault {
-        let Fault::BadRequest(reason) = found else { return fault(found) };
-        let partitions = match self.ranges(true).await {
-            Ok(partitions) => partitions,
-            Err(other) => return fault(other),
-        };
-        let is_part =
-            |partition: &FeedRange| partition.overlaps(range) && !range.contains(partition);
-        if partitions.iter().any(is_part) {
-            FeedFault::Moved
-        } else if from_place {
-            FeedFault::BadPosition(reason)
-        } else {
-            FeedFault::Refused(reason)
-        }
     }
 
     async fn open_reader(
@@ -219,11 +198,7 @@ impl Inner {
             other => fault(other),
         })?;
         let partitions = self.partitions_of(&range).await.map_err(fault)?;
-        let turns = match &place {
-            Some(place) if place.range == range => partitions.max(place.turns),
-            _ => partitions,
-        };
-        Ok(Box::new(Reader::new(self, pages, range, turns, place.is_some())))
+        Ok(Box::new(Reader::new(self, pages, range, partitions, place.as_ref())))
     }
 
     async fn read_key(
@@ -311,7 +286,8 @@ fn scope(range: &FeedRange) -> Result<FeedScope, CosmosError> {
 }
 
 impl Feed for CosmosFeed {
-    /// One request.
+    /// One request. When the service does not answer, these are the ranges as they were seen last: a
+    /// split or merge is then seen later.
     fn ranges(&self) -> BoxFuture<'_, Result<Vec<FeedRange>, FeedFault>> {
         async { self.inner.ranges(true).await.map_err(fault) }.boxed()
     }

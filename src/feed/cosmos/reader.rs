@@ -24,10 +24,14 @@ pub(super) struct Reader {
     range: FeedRange,
     /// Among how many partitions, or parts of one, the SDK takes turns at the most.
     turns: usize,
-    /// Whether it began at a place, which may be to blame when a page is refused.
+    /// The partitions of the range when it was opened, as the SDK knew them.
+    partitions: Vec<FeedRange>,
+    /// Whether it began at a place, which may be to blame when the first page is refused.
     from_place: bool,
     /// The partition of the last page.
-    partition: Option<String>,
+    last: Option<String>,
+    /// Whether there was a page.
+    has_read: bool,
 }
 
 impl Reader {
@@ -35,10 +39,14 @@ impl Reader {
         feed: Arc<Inner>,
         pages: Pages,
         range: FeedRange,
-        turns: usize,
-        from_place: bool,
+        partitions: Vec<FeedRange>,
+        place: Option<&Place>,
     ) -> Self {
-        Self { feed, pages, range, turns, from_place, partition: None }
+        // A place of the same range may be among more parts than there are partitions now.
+        let parts = place.filter(|place| place.range == range).map_or(0, |place| place.turns);
+        let (turns, from_place) = (partitions.len().max(parts), place.is_some());
+        let (last, has_read) = (None, false);
+        Self { feed, pages, range, turns, partitions, from_place, last, has_read }
     }
 
     /// The next page with changes, or an empty one when every partition had nothing new.
@@ -50,9 +58,10 @@ impl Reader {
             let page = match next(&mut self.pages).await {
                 Ok(page) => page,
                 Err(found) => {
-                    return Err(self.feed.explain(found, &self.range, self.from_place).await);
+                    return Err(self.explain(found).await);
                 }
             };
+            self.has_read = true;
             request_charge += page.diagnostics().total_request_charge().value();
             let last_lsn = page.headers().lsn().and_then(|lsn| i64::try_from(lsn).ok());
             self.follow(page.headers().partition_key_range_id()).await?;
@@ -72,13 +81,32 @@ impl Reader {
     /// Counts the partitions again when another one has answered. They do not get fewer, since the SDK
     /// goes on in the parts that it knows. No request: the SDK has just looked them up.
     async fn follow(&mut self, partition: Option<&str>) -> Result<(), FeedFault> {
-        if partition.is_none() || partition == self.partition.as_deref() {
+        if partition.is_none() || partition == self.last.as_deref() {
             return Ok(());
         }
-        self.partition = partition.map(str::to_owned);
+        self.last = partition.map(str::to_owned);
         let partitions = self.feed.partitions_of(&self.range).await.map_err(fault)?;
-        self.turns = self.turns.max(partitions);
+        self.turns = self.turns.max(partitions.len());
         Ok(())
+    }
+
+    /// What the failure of a page means. The status of a part of a partition, where parts are not read, is
+    /// also that of a place that is none; what tells them apart is the partitions.
+    async fn explain(&mut self, found: Fault) -> FeedFault {
+        let Fault::BadRequest(reason) = found else { return fault(found) };
+        // The SDK can ask for a part only when it has seen the partition: what it knows is new enough.
+        let partitions = match self.feed.partitions_of(&self.range).await {
+            Ok(partitions) => partitions,
+            Err(other) => return fault(other),
+        };
+        let is_cut = partitions.iter().any(|partition| !self.range.contains(partition));
+        if is_cut || self.has_read || partitions != self.partitions {
+            FeedFault::Moved
+        } else if self.from_place {
+            FeedFault::BadPosition(reason)
+        } else {
+            FeedFault::Refused(reason)
+        }
     }
 
     /// The place behind the last page.

@@ -204,15 +204,39 @@ async fn now_is_pinned_in_every_partition_of_the_range() {
 }
 
 #[tokio::test]
-async fn partitions_that_cannot_be_read_are_no_old_partitions() {
+async fn places_from_before_a_merge_inside_of_the_range_are_refused_where_parts_are_not_read() {
     let watched = Watched::new(Mode::Strict, 2).await;
-    assert_eq!(watched.feed.ranges().await.unwrap().len(), 2);
+    let mut all = Streams::new();
+    watched.append(&mut all).await;
+    let mut reader = watched.open(&FeedRange::full(), Position::Beginning).await;
+    let place = drain(&mut reader, &mut Streams::new()).await.unwrap();
+    let unread = watched.open(&FeedRange::full(), Position::Beginning).await;
+    watched.merge(0, 1).await;
+    for mut reader in [reader, unread] {
+        assert_eq!(reader.next_page().await.unwrap_err(), FeedFault::Moved);
+    }
+    // What has moved is opened again; a place in two former partitions is none in the merged one.
+    let mut reader = watched.open(&FeedRange::full(), place).await;
+    let refused = reader.next_page().await.unwrap_err();
+    assert!(matches!(refused, FeedFault::BadPosition(_)), "{refused:?}");
+    let mut read = Streams::new();
+    let mut reader = watched.open(&FeedRange::full(), Position::Beginning).await;
+    drain(&mut reader, &mut read).await.unwrap();
+    assert_eq!(read, all);
+    watched.end().await;
+}
+
+#[tokio::test]
+async fn partitions_are_those_seen_last_when_the_service_does_not_answer() {
+    let watched = Watched::new(Mode::Strict, 2).await;
+    let before = watched.feed.ranges().await.unwrap();
     watched.split(0).await;
-    let refusing =
-        Fault::new(FaultAction::Status { status: 503, substatus: None, retry_after_ms: None });
-    watched.fixture.control().inject(refusing.on_kind("read_ranges")).unwrap();
-    let found = watched.feed.ranges().await;
-    assert!(matches!(found, Err(FeedFault::Unavailable(_))), "{found:?}");
+    let (status, substatus, retry_after_ms) = (503, None, None);
+    let silent = Fault::new(FaultAction::Status { status, substatus, retry_after_ms });
+    watched.fixture.control().inject(silent.on_kind("read_ranges")).unwrap();
+    assert_eq!(watched.feed.ranges().await, Ok(before));
+    let unknown = watched.other_feed().await.ranges().await;
+    assert!(matches!(unknown, Err(FeedFault::Unavailable(_))), "{unknown:?}");
     watched.fixture.control().clear_faults();
     assert_eq!(watched.feed.ranges().await.unwrap().len(), 3);
     watched.end().await;
