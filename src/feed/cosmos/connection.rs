@@ -34,6 +34,8 @@ pub(super) enum Fault {
     Gone(String),
     /// The request is not one that the service takes.
     BadRequest(String),
+    /// The SDK cannot read an answer, or a place that it was given.
+    Unreadable(String),
     /// It will not work later.
     Refused(String),
 }
@@ -54,6 +56,7 @@ impl Fault {
             (404, 0 | 1003) => Self::Refused(format!("{text}: the container is not there")),
             (410, _) => Self::Gone(text),
             (400, _) => Self::BadRequest(text),
+            (500, 20_020 | 20_203..=20_205 | 20_213) => Self::Unreadable(text),
             (404 | 408 | 429 | 449 | 500..=599, _) => Self::Unavailable(text),
             _ => Self::Refused(text),
         }
@@ -141,5 +144,6 @@ mod tests {
         }
         assert_eq!(kind(410, 1002), Fault::Gone("s".to_owned()));
         assert_eq!(kind(400, 0), Fault::BadRequest("s".to_owned()));
+        assert_eq!(kind(500, 20_020), Fault::Unreadable("s".to_owned()));
     }
 }

@@ -194,7 +194,9 @@ impl Inner {
         let token = place.as_ref().map(|place| place.token.clone());
         let pages = self.pages(&range, start, token).await.map_err(|found| match found {
             // Before anything was sent, what is wrong is the place.
-            Fault::BadRequest(reason) if place.is_some() => FeedFault::BadPosition(reason),
+            Fault::BadRequest(reason) | Fault::Unreadable(reason) if place.is_some() => {
+                FeedFault::BadPosition(reason)
+            }
             other => fault(other),
         })?;
         let partitions = self.partitions_of(&range).await.map_err(fault)?;
@@ -273,7 +275,7 @@ pub(super) async fn next(
 /// What a failure means where no place is to blame.
 pub(super) fn fault(fault: Fault) -> FeedFault {
     match fault {
-        Fault::Unavailable(reason) => FeedFault::Unavailable(reason),
+        Fault::Unavailable(reason) | Fault::Unreadable(reason) => FeedFault::Unavailable(reason),
         Fault::Gone(_) => FeedFault::Moved,
         Fault::BadRequest(reason) | Fault::Refused(reason) => FeedFault::Refused(reason),
     }

@@ -111,12 +111,12 @@ impl FeedFields {
         } else {
             None
         };
-        let (key, order) = match (problem, found.key, found.order) {
-            (None, Some(key), Some(order)) => (key, order),
-            _ => {
-                let name = found.id.or(found.rid).unwrap_or_default();
-                (format!("{NO_KEY}{name}"), 0)
-            }
+        let (key, order) = if let (None, Some(key), Some(order)) = (problem, found.key, found.order)
+        {
+            (key, order)
+        } else {
+            let name = found.id.or(found.rid).unwrap_or_default();
+            (format!("{NO_KEY}{name}"), 0)
         };
         Change {
             key,

@@ -256,7 +256,9 @@ fn refused_whole(error: &CosmosError) -> StoreFault {
 fn fault(fault: Fault) -> StoreFault {
     match fault {
         // Partitions of the leases container move too; the SDK finds them.
-        Fault::Unavailable(reason) | Fault::Gone(reason) => StoreFault::Unavailable(reason),
+        Fault::Unavailable(reason) | Fault::Gone(reason) | Fault::Unreadable(reason) => {
+            StoreFault::Unavailable(reason)
+        }
         Fault::BadRequest(reason) | Fault::Refused(reason) => StoreFault::Refused(reason),
     }
 }

@@ -70,7 +70,7 @@ impl Reader {
             if items.is_empty() && idle < self.turns {
                 continue;
             }
-            let changes = items.into_iter().filter_map(|item| change(&self.feed.fields, item));
+            let changes = items.iter().filter_map(|item| change(&self.feed.fields, item));
             let changes: Vec<Change> = changes.collect();
             // Transactions of different partitions cannot be compared.
             let last_lsn = last_lsn.filter(|_| self.turns <= 1);
@@ -129,7 +129,7 @@ impl FeedReader for Reader {
 }
 
 /// The change that an item is. The feed of latest versions has no removals.
-fn change(fields: &FeedFields, item: ChangeFeedItem<Document>) -> Option<Change> {
+fn change(fields: &FeedFields, item: &ChangeFeedItem<Document>) -> Option<Change> {
     let metadata = item.metadata();
     let lsn = metadata.and_then(ChangeFeedMetadata::lsn).map(|lsn| lsn.value());
     let stored_at = metadata.and_then(ChangeFeedMetadata::conflict_resolution_timestamp);

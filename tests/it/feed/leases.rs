@@ -336,7 +336,7 @@ async fn what_goes_wrong_says_what_to_do() {
         (status(429), true),
         (status(503), true),
         (FaultAction::DropBefore, true),
-        (FaultAction::Delay { ms: 60_000 }, true),
+        (FaultAction::Delay { ms: 6_000 }, true),
         (status(401), false),
         (status(403), false),
         (status(400), false),

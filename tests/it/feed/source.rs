@@ -162,7 +162,6 @@ async fn one_key_is_read_again_in_order_from_an_order_on() {
 async fn a_text_that_is_no_place_of_the_feed_is_refused() {
     let watched = Watched::new(Mode::Strict, 1).await;
     let now = watched.feed.now(&FeedRange::full()).await.unwrap();
-    let foreign = Watched::new(Mode::Strict, 1).await;
     let (range, _) = now.split_once("c1.").unwrap();
     for text in [
         String::new(),
@@ -179,12 +178,14 @@ async fn a_text_that_is_no_place_of_the_feed_is_refused() {
         };
         assert!(matches!(found, Err(FeedFault::BadPosition(_))), "{position:?}: {found:?}");
     }
-    let position = Position::Continuation(foreign.feed.now(&FeedRange::full()).await.unwrap());
+    // A place of another container.
+    let options = options(watched.fixture.endpoint.endpoint());
+    let other = CosmosFeed::open(&options, "snapshots", fields()).await.unwrap();
+    let position = Position::Continuation(other.now(&FeedRange::full()).await.unwrap());
     let refused = watched.feed.open(&FeedRange::full(), &position).await.err();
     assert!(matches!(refused, Some(FeedFault::BadPosition(_))), "{refused:?}");
     let refused = watched.feed.open(&FeedRange::full(), &Position::Time(i64::MAX)).await.err();
     assert!(matches!(refused, Some(FeedFault::BadPosition(_))), "{refused:?}");
-    foreign.end().await;
     watched.end().await;
 }
 

@@ -1,9 +1,10 @@
 //! Splits and merges, parts of partitions, and what places mean after them.
 
-use cosmos_event_store::feed::{Feed, FeedFault, FeedRange, documents::Position};
+use cosmos_event_store::feed::{CosmosFeed, Feed, FeedFault, FeedRange, documents::Position};
 use cosmos_local::{Fault, FaultAction, Mode};
 
-use super::watched::{Streams, Watched, drain, note, without};
+use super::watched::{Streams, Watched, drain, fields, note, without};
+use crate::fixture::{events, options};
 
 /// The two parts of a range that begins and ends with the space of keys.
 fn halves() -> [FeedRange; 2] {
@@ -75,7 +76,7 @@ async fn an_empty_page_means_that_no_partition_of_the_range_has_more() {
     let mut reader = watched.open(&FeedRange::full(), Position::Beginning).await;
     assert_eq!(reader.next_page().await.unwrap().changes.len(), 0);
     for stream in ["a", "b", "c", "d", "e", "f", "g", "h"] {
-        watched.fixture.given(stream, &crate::fixture::events(1)).await;
+        watched.fixture.given(stream, &events(1)).await;
         let mut read = Streams::new();
         drain(&mut reader, &mut read).await.unwrap();
         assert_eq!(read, Streams::from([(stream.to_owned(), vec![1])]));
@@ -161,10 +162,8 @@ async fn a_place_of_a_range_may_be_used_for_its_parts_and_nothing_else() {
             let refused = watched.feed.open(elsewhere, &position).await.err();
             assert!(matches!(refused, Some(FeedFault::BadPosition(_))), "{refused:?}");
         }
-        let quarters = match half == lower {
-            true => [("", "10"), ("10", "20")],
-            false => [("20", "30"), ("30", "FF")],
-        };
+        let quarters =
+            if half == lower { [("", "10"), ("10", "20")] } else { [("20", "30"), ("30", "FF")] };
         for (begin, end) in quarters {
             let quarter = FeedRange::new(begin, end).unwrap();
             drain(&mut watched.open(&quarter, position.clone()).await, &mut rest).await.unwrap();
@@ -192,7 +191,7 @@ async fn now_is_pinned_in_every_partition_of_the_range() {
     let mut later = Streams::new();
     for stream in 0..9 {
         let stream = format!("later-{stream}");
-        watched.fixture.given(&stream, &crate::fixture::events(1)).await;
+        watched.fixture.given(&stream, &events(1)).await;
         later.insert(stream, vec![1]);
     }
     let mut read = Streams::new();
@@ -235,8 +234,9 @@ async fn partitions_are_those_seen_last_when_the_service_does_not_answer() {
     let silent = Fault::new(FaultAction::Status { status, substatus, retry_after_ms });
     watched.fixture.control().inject(silent.on_kind("read_ranges")).unwrap();
     assert_eq!(watched.feed.ranges().await, Ok(before));
-    let unknown = watched.other_feed().await.ranges().await;
-    assert!(matches!(unknown, Err(FeedFault::Unavailable(_))), "{unknown:?}");
+    let options = options(watched.fixture.endpoint.endpoint());
+    let unknown = CosmosFeed::open(&options, "events", fields()).await.unwrap_err();
+    assert!(matches!(unknown, FeedFault::Unavailable(_)), "{unknown:?}");
     watched.fixture.control().clear_faults();
     assert_eq!(watched.feed.ranges().await.unwrap().len(), 3);
     watched.end().await;
