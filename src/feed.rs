@@ -10,6 +10,7 @@
 
 pub mod balancer;
 mod control;
+mod cosmos;
 pub mod coverage;
 pub mod documents;
 mod handler;
@@ -29,6 +30,7 @@ mod store;
 
 pub use self::{
     control::{Control, ControlError, Overview},
+    cosmos::{CosmosFeed, CosmosLeases, FeedFields, InvalidPath},
     handler::{Delivery, Handler, HandlerFault},
     host::{HeldStatus, LeaseStatus, Status},
     options::{InvalidOptions, ProcessorOptions},

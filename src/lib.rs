@@ -16,6 +16,7 @@ pub mod aggregate;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod cosmos;
 pub mod event;
 pub mod feed;
 pub mod http;

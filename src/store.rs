@@ -28,7 +28,6 @@ mod usage;
 
 use std::{sync::Arc, time::Duration};
 
-pub(crate) use self::cosmos::is_loopback;
 pub use self::{
     append::{AppendOptions, BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, WINNING_EVENTS_MAX},
     changes::{Changes, ChangesFrom, ChangesPage},

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::{
     config::{Credential, StoreOptions},
-    store::is_loopback,
+    cosmos::is_loopback,
 };
 
 /// The data folder unless another is named.

@@ -15,8 +15,9 @@ use super::{
     target::{Account, Missing},
 };
 use crate::{
+    cosmos::is_loopback,
     event::RecordedEvent,
-    store::{Changes, ChangesFrom, is_loopback},
+    store::{Changes, ChangesFrom},
 };
 
 /// The wait when there is nothing new, on loopback, where asking costs nothing.

@@ -1,4 +1,4 @@
-//! Cosmos DB behind the store: the only place that knows the SDK.
+//! Cosmos DB behind the store: the only place of it that knows the SDK.
 //!
 //! What the SDK does by itself, and what this module sets, so that nothing is left to defaults that
 //! the environment can change:
@@ -25,7 +25,7 @@ use std::time::Duration;
 pub(crate) use self::{
     changes::ChangePages,
     connection::{BatchRequest, Client, Connection, connect},
-    provision::{Presence, create_or_read_containers, is_loopback},
+    provision::{Presence, create_or_read_containers},
     query::{Pages, Projection, Scope},
     snapshots::Written,
 };
@@ -40,8 +40,6 @@ const BATCH_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long the SDK waits when it is throttled before it gives up. Less than a batch may take, so
 /// that throttling is reported as such and not as a time-out.
 const THROTTLE_WAIT_MAX: Duration = Duration::from_secs(6);
-/// How often the SDK repeats a throttled request.
-const THROTTLE_RETRIES_MAX: u32 = 9;
 /// How long the write of a snapshot may take: nobody waits for it, and the next one comes anyway.
 const WRITE_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long one read request may take.

@@ -9,12 +9,11 @@ use thiserror::Error;
 
 use super::{
     cosmos::{
-        Client, EVENTS_CONTAINER, Presence, SNAPSHOTS_CONTAINER, connect,
-        create_or_read_containers, is_loopback,
+        Client, EVENTS_CONTAINER, Presence, SNAPSHOTS_CONTAINER, connect, create_or_read_containers,
     },
     error::StoreError,
 };
-use crate::config::StoreOptions;
+use crate::{config::StoreOptions, cosmos::is_loopback};
 
 /// The path that a service adds to the excluded ones by itself.
 const ETAG_PATH: &str = "/\"_etag\"/?";

@@ -1,33 +1,22 @@
 //! The connection to the events container: batches and point reads.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use azure_core::credentials::{Secret, TokenCredential};
 use azure_data_cosmos::{
-    AccountEndpoint, AccountReference, ContainerClient, CosmosClient, CosmosError, CosmosRuntime,
-    DatabaseClient, RoutingStrategy, TransactionalBatch,
+    ContainerClient, CosmosClient, CosmosError, DatabaseClient, TransactionalBatch,
     models::TransactionalBatchOperationResult,
-    options::{
-        BatchOptions, BinaryEncodingOptions, ConnectionPoolOptions, ContentResponseOnWrite,
-        EndToEndOperationLatencyPolicy, ItemReadOptions, OperationOptions, OperationOptionsBuilder,
-        Region, ThrottlingRetryOptionsBuilder,
-    },
-};
-use azure_identity::{
-    DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
-    UserAssignedId, WorkloadIdentityCredential,
+    options::{BatchOptions, ContentResponseOnWrite, ItemReadOptions, OperationOptions},
 };
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
 use super::{
-    Answered, BATCH_TIME_MAX, EVENTS_CONTAINER, READ_TIME_MAX, THROTTLE_RETRIES_MAX,
-    THROTTLE_WAIT_MAX,
-    failure::{is_definite_refusal, kind_of, may_be_stored, status_of, store_error, usage_of},
-    provision::is_loopback,
+    Answered, BATCH_TIME_MAX, EVENTS_CONTAINER, READ_TIME_MAX, THROTTLE_WAIT_MAX,
+    failure::{connect_error, kind_of, store_error, usage_of},
 };
 use crate::{
-    config::{Credential, StoreOptions},
+    config::StoreOptions,
+    cosmos::{self, TimeLimits, is_definite_refusal, may_be_carried_out, status_of},
     store::{
         document::EventDocument,
         error::{StoreError, StoreErrorKind},
@@ -89,7 +78,7 @@ impl Connection {
                 Answered { value, usage, session_token }
             }
             Err(error) => {
-                let maybe_stored = may_be_stored(&error);
+                let maybe_stored = may_be_carried_out(&error);
                 let error = store_error(error);
                 let usage = error.usage();
                 let value = match error.status() {
@@ -180,16 +169,8 @@ fn refusal(reads_predecessor: bool, results: &[TransactionalBatchOperationResult
 
 /// The options of every operation; see the module's documentation.
 pub(super) fn operation_options(time_max: Duration) -> OperationOptions {
-    let throttling = ThrottlingRetryOptionsBuilder::new()
-        .with_max_retry_count(THROTTLE_RETRIES_MAX)
-        .with_max_retry_wait_time(THROTTLE_WAIT_MAX)
-        .build();
-    OperationOptionsBuilder::new()
-        .with_content_response_on_write(ContentResponseOnWrite::Disabled)
-        .with_binary_encoding(BinaryEncodingOptions::new().with_enabled(false))
-        .with_end_to_end_latency_policy(EndToEndOperationLatencyPolicy::new(time_max))
-        .with_throttling_retry_options(throttling)
-        .build()
+    let limits = TimeLimits { time_max, throttle_wait_max: THROTTLE_WAIT_MAX };
+    cosmos::operation_options(limits, ContentResponseOnWrite::Disabled)
 }
 
 /// A client of an account.
@@ -197,50 +178,7 @@ pub(crate) struct Client(pub(super) CosmosClient);
 
 /// Makes a client of the account, and reads the account's properties.
 pub(crate) async fn connect(options: &StoreOptions) -> Result<Client, StoreError> {
-    let endpoint: AccountEndpoint = options.endpoint.parse().map_err(store_error)?;
-    // HTTP/1.1 answers faster than HTTP/2 on loopback, where connections cost nothing.
-    let pool = ConnectionPoolOptions::builder()
-        .with_is_http2_allowed(!is_loopback(&options.endpoint))
-        .build()
-        .map_err(store_error)?;
-    // Every store has a runtime of its own: connections belong to the tokio runtime that made them,
-    // and one that is shared by the process would outlive that.
-    let runtime = Box::pin(CosmosRuntime::builder().with_connection_pool(pool).build())
-        .await
-        .map_err(store_error)?;
-    let routing = match &options.region {
-        Some(region) => RoutingStrategy::ProximityTo(Region::from(region.clone())),
-        None => RoutingStrategy::PreferredRegions(Vec::new()),
-    };
-    let account = account(endpoint, &options.credential)?;
-    Box::pin(CosmosClient::builder().with_runtime(runtime).build(account, routing))
-        .await
-        .map(Client)
-        .map_err(store_error)
-}
-
-fn account(
-    endpoint: AccountEndpoint,
-    credential: &Credential,
-) -> Result<AccountReference, StoreError> {
-    let failed = |error: azure_core::Error| {
-        StoreError::new(StoreErrorKind::Configuration).with_source(error)
-    };
-    let token: Arc<dyn TokenCredential> = match credential {
-        Credential::Key(key) => {
-            let key = Secret::new(key.clone());
-            return Ok(AccountReference::with_authentication_key(endpoint, key));
-        }
-        Credential::ManagedIdentity { client_id } => {
-            let user_assigned_id = client_id.clone().map(UserAssignedId::ClientId);
-            let options =
-                ManagedIdentityCredentialOptions { user_assigned_id, ..Default::default() };
-            ManagedIdentityCredential::new(Some(options)).map_err(failed)?
-        }
-        Credential::WorkloadIdentity => WorkloadIdentityCredential::new(None).map_err(failed)?,
-        Credential::DeveloperTools => DeveloperToolsCredential::new(None).map_err(failed)?,
-    };
-    Ok(AccountReference::with_credential(endpoint, token))
+    Box::pin(cosmos::connect(options)).await.map(Client).map_err(connect_error)
 }
 
 /// A document that is not there is an answer: a plain 404 (sub-status 0). Other ones are about what

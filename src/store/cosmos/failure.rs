@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use azure_data_cosmos::{CosmosError, diagnostics::DiagnosticsContext};
 
-use crate::store::{
-    error::{StoreError, StoreErrorKind},
-    usage::Usage,
+use crate::{
+    cosmos::{ConnectError, status_of},
+    store::{
+        error::{StoreError, StoreErrorKind},
+        usage::Usage,
+    },
 };
 
 /// Sub-status of a 403: the logical partition has reached its size limit.
 const PARTITION_FULL: u32 = 1014;
 /// Sub-status of a 404: what contains the resource is not there.
 const OWNER_NOT_FOUND: u32 = 1003;
-/// Sub-statuses from here on are the SDK's own.
-const SDK_SUB_STATUS_MIN: u32 = 20_000;
 /// Sub-statuses of the SDK for addresses and credentials that it cannot use.
 const INVALID_ENDPOINT: [u32; 2] = [20_108, 20_109];
 
@@ -24,13 +25,6 @@ pub(super) fn usage_of(diagnostics: &DiagnosticsContext) -> Usage {
         request_charge: diagnostics.total_request_charge().value(),
         round_trips: u32::try_from(diagnostics.request_count()).unwrap_or(u32::MAX),
     }
-}
-
-/// The HTTP status and the sub-status.
-pub(super) fn status_of(error: &CosmosError) -> (u16, u32) {
-    let status = error.status();
-    let sub_status = status.sub_status().map_or(0, |sub_status| u32::from(sub_status.value()));
-    (u16::from(status.status_code()), sub_status)
 }
 
 /// Turns an error of the SDK into one of the store.
@@ -51,6 +45,16 @@ pub(super) fn store_error(error: CosmosError) -> StoreError {
         .with_source(error)
 }
 
+/// Turns the failure to make a client into an error of the store.
+pub(super) fn connect_error(error: ConnectError) -> StoreError {
+    match error {
+        ConnectError::Account(error) => store_error(error),
+        ConnectError::Credential(error) => {
+            StoreError::new(StoreErrorKind::Configuration).with_source(error)
+        }
+    }
+}
+
 /// What a status means for the caller.
 pub(super) fn kind_of(status: u16, sub_status: u32) -> StoreErrorKind {
     match (status, sub_status) {
@@ -64,28 +68,6 @@ pub(super) fn kind_of(status: u16, sub_status: u32) -> StoreErrorKind {
         (400..=499, _) => StoreErrorKind::Rejected,
         _ => StoreErrorKind::Protocol,
     }
-}
-
-/// Whether a batch that ended with this error may have been stored: whether one of its requests may
-/// have reached the service without a definite refusal.
-pub(super) fn may_be_stored(error: &CosmosError) -> bool {
-    let Some(diagnostics) = error.diagnostics() else {
-        // Without diagnostics there is only the status; what the SDK refuses itself is a 4xx.
-        return matches!(status_of(error).0, 408 | 500..=599);
-    };
-    diagnostics.compaction().is_some()
-        || diagnostics.requests().iter().any(|request| {
-            let status = request.status();
-            let sub_status = status.sub_status().map_or(0, |code| u32::from(code.value()));
-            request.request_sent().may_have_been_sent()
-                && !is_definite_refusal(u16::from(status.status_code()), sub_status)
-        })
-}
-
-/// Whether a status says that the request was not carried out. A time-out and an error of the server
-/// say nothing of the kind.
-pub(super) fn is_definite_refusal(status: u16, sub_status: u32) -> bool {
-    (400..=499).contains(&status) && status != 408 && sub_status < SDK_SUB_STATUS_MIN
 }
 
 #[cfg(test)]
@@ -110,25 +92,6 @@ mod tests {
             (200, 0, StoreErrorKind::Protocol),
         ] {
             assert_eq!(kind_of(status, sub_status), kind, "{status}/{sub_status}");
-        }
-    }
-
-    #[test]
-    fn only_a_refusal_by_the_service_is_definite() {
-        for (status, sub_status, definite) in [
-            (429, 3200, true),
-            (403, 0, true),
-            (410, 1002, true),
-            (449, 0, true),
-            (408, 0, false),
-            (408, 20008, false),
-            (500, 0, false),
-            (503, 0, false),
-            (503, 20003, false),
-            (400, 20_001, false),
-            (200, 0, false),
-        ] {
-            assert_eq!(is_definite_refusal(status, sub_status), definite, "{status}/{sub_status}");
         }
     }
 }

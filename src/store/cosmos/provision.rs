@@ -1,31 +1,21 @@
 //! Creating containers, and reading what they are.
 
 use azure_data_cosmos::{
-    AccountEndpoint, CosmosError, DatabaseClient,
+    CosmosError, DatabaseClient,
     models::{
         ContainerProperties, IndexingMode, IndexingPolicy, PropertyPath, TimeToLive, UniqueKey,
         UniqueKeyPolicy,
     },
 };
 
-use super::{
-    connection::Client,
-    failure::{status_of, store_error},
+use super::{connection::Client, failure::store_error};
+use crate::{
+    cosmos::status_of,
+    store::{
+        error::StoreError,
+        provision::{ContainerShape, DefaultTtl},
+    },
 };
-use crate::store::{
-    error::StoreError,
-    provision::{ContainerShape, DefaultTtl},
-};
-
-/// Whether an endpoint is on this machine.
-pub(crate) fn is_loopback(endpoint: &str) -> bool {
-    let Ok(endpoint) = endpoint.parse::<AccountEndpoint>() else { return false };
-    match endpoint.url().host_str() {
-        Some("localhost" | "[::1]") => true,
-        Some(host) => host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
-        None => false,
-    }
-}
 
 /// Whether a container was there before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,21 +151,6 @@ fn shape(properties: &ContainerProperties) -> ContainerShape {
 mod tests {
     use super::*;
     use crate::store::provision::wanted_containers;
-
-    #[test]
-    fn loopback_is_told_by_the_host() {
-        for endpoint in [
-            "http://localhost:8081",
-            "http://127.0.0.1:1/",
-            "https://127.1.2.3",
-            "http://[::1]:8081/",
-        ] {
-            assert!(is_loopback(endpoint), "{endpoint}");
-        }
-        for endpoint in ["https://account.documents.azure.com/", "http://10.0.0.1", "nonsense"] {
-            assert!(!is_loopback(endpoint), "{endpoint}");
-        }
-    }
 
     #[test]
     fn what_is_created_reads_back_as_what_was_wanted() {

@@ -9,9 +9,12 @@ use serde_json::value::RawValue;
 use super::{
     Answered, Connection, READ_TIME_MAX, SNAPSHOTS_CONTAINER, WRITE_TIME_MAX,
     connection::{failed, none_or_failed, operation_options},
-    failure::{status_of, store_error, usage_of},
+    failure::{store_error, usage_of},
 };
-use crate::store::{error::StoreError, usage::Usage};
+use crate::{
+    cosmos::status_of,
+    store::{error::StoreError, usage::Usage},
+};
 
 /// A snapshot document and what names this very version of it.
 #[derive(Debug)]

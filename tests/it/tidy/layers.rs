@@ -21,8 +21,15 @@ const BINARIES: [&str; 3] =
 const IMPORTS: [(&[&str], &[&str], &str); 7] = [
     (
         &["azure_data_cosmos", "azure_core", "azure_identity"],
-        &["src/store/cosmos", "src/feed/cosmos", "src/projection/cosmos", "tests/", "benches/"],
-        "go through a sub-module named `cosmos`",
+        &[
+            "src/cosmos",
+            "src/store/cosmos",
+            "src/feed/cosmos",
+            "src/projection/cosmos",
+            "tests/",
+            "benches/",
+        ],
+        "go through a module named `cosmos`",
     ),
     (
         &["azure_data_cosmos_driver"],

@@ -1,0 +1,339 @@
+//! The change feed of a container.
+
+use std::{num::NonZeroU32, sync::Arc};
+
+use azure_core::time::OffsetDateTime;
+use azure_data_cosmos::{
+    ContainerClient, CosmosError, FeedScope, PartitionKey, Query,
+    feed::{ChangeFeedPageIterator, ContinuationToken},
+    models::{ChangeFeedItem, EffectivePartitionKey, PartitionKeyValue},
+    options::{
+        ChangeFeedOptions, ChangeFeedStartFrom, FeedOptions, MaxItemCountHint, QueryOptions,
+        ReadFeedRangesOptions,
+    },
+};
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
+use serde_json::value::RawValue;
+use tokio::sync::OnceCell;
+
+use super::{
+    connection::{Fault, Purpose, open},
+    fields::{FeedFields, KeyKind},
+    place::{Place, middle},
+    reader::{Document, Reader},
+};
+use crate::{
+    config::StoreOptions,
+    feed::{Change, Feed, FeedFault, FeedRange, FeedReader, documents::Position},
+};
+
+/// The changes of one page. A page is held in memory, and its first change waits for its last.
+pub(super) const PAGE_CHANGES: u32 = 100;
+/// How often "now" is taken again when the partitions change while it is taken. They change a few times in
+/// the life of a container.
+const NOW_ATTEMPTS_MAX: u32 = 5;
+
+/// The pages of the SDK.
+pub(super) type Pages = ChangeFeedPageIterator<ChangeFeedItem<Document>>;
+
+/// The change feed of a container in Cosmos DB, in the mode of latest versions: a document that is
+/// changed twice before it is read comes once, and removals do not come.
+#[derive(Clone)]
+pub struct CosmosFeed {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    container: ContainerClient,
+    pub(super) fields: FeedFields,
+    page_changes: NonZeroU32,
+    reads_parts: OnceCell<bool>,
+}
+
+impl std::fmt::Debug for CosmosFeed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CosmosFeed").field("fields", &self.inner.fields).finish_non_exhaustive()
+    }
+}
+
+impl CosmosFeed {
+    /// Opens the feed of a container, with pages of about 100 changes. A few requests: the account, the
+    /// container.
+    ///
+    /// # Errors
+    ///
+    /// [`FeedFault`].
+    pub async fn open(
+        options: &StoreOptions,
+        container: &str,
+        fields: FeedFields,
+    ) -> Result<Self, FeedFault> {
+        let container = Box::pin(open(options, container, Purpose::Feed)).await.map_err(fault)?;
+        let page_changes = NonZeroU32::new(PAGE_CHANGES).unwrap_or(NonZeroU32::MIN);
+        let reads_parts = OnceCell::new();
+        Ok(Self { inner: Arc::new(Inner { container, fields, page_changes, reads_parts }) })
+    }
+
+    /// The same feed with another number of changes in a page; 0 counts as 1. A page may have more: the
+    /// changes of one transaction are not torn apart.
+    #[must_use]
+    pub fn with_page_changes(self, changes: u32) -> Self {
+        let inner = Inner {
+            container: self.inner.container.clone(),
+            fields: self.inner.fields.clone(),
+            page_changes: NonZeroU32::new(changes).unwrap_or(NonZeroU32::MIN),
+            reads_parts: self.inner.reads_parts.clone(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+}
+
+impl Inner {
+    /// The ranges of the physical partitions, from the service or as the SDK remembers them. Where the
+    /// service does not answer, the SDK gives what it remembers and does not say so.
+    pub(super) async fn ranges(&self, refresh: bool) -> Result<Vec<FeedRange>, Fault> {
+        let options = ReadFeedRangesOptions::default()
+            .with_operation_options(Purpose::Feed.options())
+            .with_force_refresh(refresh);
+        let reading = Box::pin(self.container.read_feed_ranges(Some(options)));
+        let ranges = Purpose::Feed.within(reading).await?;
+        let read = ranges.iter().map(|range| {
+            FeedRange::new(range.min_inclusive().to_hex(), range.max_exclusive().to_hex())
+                .map_err(|error| Fault::Unavailable(format!("a partition has no range: {error}")))
+        });
+        read.collect()
+    }
+
+    /// The partitions that a range is in, as the SDK remembers them.
+    pub(super) async fn partitions_of(&self, range: &FeedRange) -> Result<Vec<FeedRange>, Fault> {
+        let mut ranges = self.ranges(false).await?;
+        ranges.retain(|partition| partition.overlaps(range));
+        Ok(ranges)
+    }
+
+    /// Opens a range with the SDK.
+    async fn pages(
+        &self,
+        range: &FeedRange,
+        start: ChangeFeedStartFrom,
+        token: Option<String>,
+    ) -> Result<Pages, Fault> {
+        let scope = scope(range).map_err(|error| Fault::of(&error))?;
+        // A range may be in any number of partitions; the SDK's own limit is 100.
+        let mut paging = FeedOptions::default()
+            .with_max_fan_out(u32::MAX)
+            .with_max_item_count(MaxItemCountHint::Limit(self.page_changes));
+        if let Some(token) = token {
+            paging = paging.with_continuation_token(ContinuationToken::from_string(token));
+        }
+        let options = ChangeFeedOptions::default()
+            .with_operation_options(Purpose::Feed.options())
+            .with_feed_options(paging);
+        let opening = self.container.query_change_feed::<Document>(scope, start, Some(options));
+        Purpose::Feed.within(Box::pin(opening)).await
+    }
+
+    /// Whether the lower half of a physical partition can be read.
+    async fn probe_parts(&self) -> Result<bool, FeedFault> {
+        let ranges = self.ranges(true).await.map_err(fault)?;
+        let half = ranges.iter().find_map(|range| {
+            let middle = middle(range)?;
+            FeedRange::new(range.begin(), middle).ok()
+        });
+        let Some(half) = half else { return Ok(false) };
+        let opened = self.pages(&half, ChangeFeedStartFrom::Now, None).await;
+        let mut pages = opened.map_err(fault)?;
+        match next(&mut pages).await {
+            Ok(_) => Ok(true),
+            Err(Fault::BadRequest(_)) => Ok(false),
+            Err(other) => Err(fault(other)),
+        }
+    }
+
+    /// Asks every partition of a range for its "now"; nothing where the partitions changed meanwhile.
+    async fn try_now(&self, range: &FeedRange) -> Result<Option<String>, FeedFault> {
+        let before = self.ranges(true).await.map_err(fault)?;
+        let turns = before.iter().filter(|partition| partition.overlaps(range)).count();
+        let opened = self.pages(range, ChangeFeedStartFrom::Now, None).await;
+        let mut pages = opened.map_err(fault)?;
+        for _ in 0..turns {
+            next(&mut pages).await.map_err(|found| match found {
+                // A part of a partition, where parts are not read.
+                Fault::BadRequest(_) => FeedFault::Moved,
+                other => fault(other),
+            })?;
+        }
+        let token = pages.to_continuation_token().map_err(|error| fault(Fault::of(&error)))?;
+        let after = self.ranges(true).await.map_err(fault)?;
+        let place = Place { range: range.clone(), turns, token: token.as_str().to_owned() };
+        Ok((before == after).then(|| place.to_string()))
+    }
+
+    async fn open_reader(
+        self: Arc<Self>,
+        range: FeedRange,
+        position: Position,
+    ) -> Result<Box<dyn FeedReader>, FeedFault> {
+        let bad = |reason: &str| FeedFault::BadPosition(reason.to_owned());
+        let (start, place) = match position {
+            Position::Beginning => (ChangeFeedStartFrom::Beginning, None),
+            Position::Time(seconds) => {
+                let time = OffsetDateTime::from_unix_timestamp(seconds);
+                let time = time.map_err(|_| bad("it is outside of the calendar"))?;
+                (ChangeFeedStartFrom::PointInTime(time), None)
+            }
+            Position::Continuation(text) => {
+                let place = Place::parse(&text).ok_or_else(|| bad("it has another form"))?;
+                if !place.range.contains(&range) {
+                    return Err(bad("it was reached in another range"));
+                }
+                // A place has its own beginning.
+                (ChangeFeedStartFrom::Beginning, Some(place))
+            }
+        };
+        let token = place.as_ref().map(|place| place.token.clone());
+        let pages = self.pages(&range, start, token).await.map_err(|found| match found {
+            // Before anything was sent, what is wrong is the place.
+            Fault::BadRequest(reason) | Fault::Unreadable(reason) if place.is_some() => {
+                FeedFault::BadPosition(reason)
+            }
+            other => fault(other),
+        })?;
+        let partitions = self.partitions_of(&range).await.map_err(fault)?;
+        Ok(Box::new(Reader::new(self, pages, range, partitions, place.as_ref())))
+    }
+
+    async fn read_key(
+        &self,
+        key: &str,
+        order: u64,
+        changes_max: usize,
+    ) -> Result<Vec<Change>, FeedFault> {
+        let kind = KeyKind::of(key)
+            .ok_or_else(|| FeedFault::Refused("that is no key of a change".to_owned()))?;
+        let (query, scope) =
+            self.key_query(kind, order, changes_max).map_err(|error| fault(Fault::of(&error)))?;
+        let options = QueryOptions::default()
+            .with_operation_options(Purpose::Feed.options())
+            .with_max_item_count(MaxItemCountHint::Limit(self.page_changes));
+        let starting = self.container.query_items::<Box<RawValue>>(query, scope, Some(options));
+        let items = Purpose::Feed.within(Box::pin(starting)).await.map_err(fault)?;
+        let mut pages = items.into_pages();
+        let mut changes = Vec::new();
+        while changes.len() < changes_max {
+            let page = match tokio::time::timeout(Purpose::Feed.time_max(), pages.next()).await {
+                Ok(Some(Ok(page))) => page,
+                Ok(Some(Err(error))) => return Err(fault(Fault::of(&error))),
+                Ok(None) => break,
+                Err(_) => return Err(FeedFault::Unavailable("no answer in time".to_owned())),
+            };
+            let found = page.into_items().into_iter();
+            let found = found.map(|document| self.fields.change(document, None, None, false));
+            changes.extend(found.filter(|change| change.key == key));
+        }
+        changes.truncate(changes_max);
+        Ok(changes)
+    }
+
+    /// The query for the documents of a key. A document without one is looked for everywhere by its id.
+    fn key_query(
+        &self,
+        kind: KeyKind,
+        order: u64,
+        changes_max: usize,
+    ) -> Result<(Query, FeedScope), CosmosError> {
+        let partition = |value: PartitionKeyValue| FeedScope::partition(PartitionKey::from(value));
+        let scope = match kind {
+            KeyKind::Text(text) => partition(text.into()),
+            KeyKind::Number(number) => partition(number.try_into()?),
+            KeyKind::Flag(flag) => partition(flag.into()),
+            KeyKind::Document(id) => {
+                let query = Query::from("SELECT * FROM c WHERE c.id = @id OR c._rid = @id");
+                return Ok((query.with_parameter("@id", id)?, FeedScope::full_container()));
+            }
+        };
+        let place = self.fields.order_expression();
+        let text =
+            format!("SELECT TOP {changes_max} * FROM c WHERE {place} >= @order ORDER BY {place}");
+        Ok((Query::from(text).with_parameter("@order", order)?, scope))
+    }
+}
+
+/// The next page of the SDK.
+pub(super) async fn next(
+    pages: &mut Pages,
+) -> Result<azure_data_cosmos::feed::FeedPage<ChangeFeedItem<Document>>, Fault> {
+    match tokio::time::timeout(Purpose::Feed.time_max(), pages.next()).await {
+        Ok(Some(Ok(page))) => Ok(page),
+        Ok(Some(Err(error))) => Err(Fault::of(&error)),
+        // After an error only.
+        Ok(None) => Err(Fault::Gone("the feed has ended".to_owned())),
+        Err(_) => Err(Fault::Unavailable("no answer in time".to_owned())),
+    }
+}
+
+/// What a failure means where no place is to blame.
+pub(super) fn fault(fault: Fault) -> FeedFault {
+    match fault {
+        Fault::Unavailable(reason) | Fault::Unreadable(reason) => FeedFault::Unavailable(reason),
+        Fault::Gone(_) => FeedFault::Moved,
+        Fault::BadRequest(reason) | Fault::Refused(reason) => FeedFault::Refused(reason),
+    }
+}
+
+fn scope(range: &FeedRange) -> Result<FeedScope, CosmosError> {
+    let begin = EffectivePartitionKey::try_from(range.begin())?;
+    let end = EffectivePartitionKey::try_from(range.end())?;
+    Ok(FeedScope::range(azure_data_cosmos::feed::FeedRange::new(begin, end)?))
+}
+
+impl Feed for CosmosFeed {
+    /// One request. When the service does not answer, these are the ranges as they were seen last: a
+    /// split or merge is then seen later.
+    fn ranges(&self) -> BoxFuture<'_, Result<Vec<FeedRange>, FeedFault>> {
+        async { self.inner.ranges(true).await.map_err(fault) }.boxed()
+    }
+
+    /// Two requests the first time, about 1 RU; the answer is remembered.
+    fn reads_parts(&self) -> BoxFuture<'_, Result<bool, FeedFault>> {
+        let probe = || Box::pin(self.inner.probe_parts());
+        async move { self.inner.reads_parts.get_or_try_init(probe).await.copied() }.boxed()
+    }
+
+    /// Two requests, and one of about 1 RU for each partition of the range.
+    fn now(&self, range: &FeedRange) -> BoxFuture<'_, Result<String, FeedFault>> {
+        let range = range.clone();
+        async move {
+            for _ in 0..NOW_ATTEMPTS_MAX {
+                if let Some(place) = Box::pin(self.inner.try_now(&range)).await? {
+                    return Ok(place);
+                }
+            }
+            Err(FeedFault::Unavailable("the partitions change again and again".to_owned()))
+        }
+        .boxed()
+    }
+
+    /// No request, unless the SDK does not know the partitions yet: what is wrong with a range or a place is
+    /// often seen at the first page only. A time begins with what was stored after it, in whole seconds.
+    fn open(
+        &self,
+        range: &FeedRange,
+        position: &Position,
+    ) -> BoxFuture<'_, Result<Box<dyn FeedReader>, FeedFault>> {
+        let (inner, range, position) = (Arc::clone(&self.inner), range.clone(), position.clone());
+        Box::pin(inner.open_reader(range, position))
+    }
+
+    /// One request for each page of changes. Documents outside of the feed do not say their transaction:
+    /// it is 0. The path of the order must be indexed.
+    fn read_key(
+        &self,
+        key: &str,
+        order: u64,
+        changes_max: usize,
+    ) -> BoxFuture<'_, Result<Vec<Change>, FeedFault>> {
+        let key = key.to_owned();
+        async move { Box::pin(self.inner.read_key(&key, order, changes_max)).await }.boxed()
+    }
+}

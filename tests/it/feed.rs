@@ -1,0 +1,6 @@
+//! The change-feed processor over the wire.
+
+mod leases;
+mod source;
+mod topology;
+mod watched;
