@@ -95,6 +95,7 @@ fn topology() -> Document {
     Document::Topology(Topology {
         start: Start::Time(9),
         generation: 1,
+        rewind: None,
         activity: Activity::Paused,
         members: vec!["a".to_owned()],
     })
