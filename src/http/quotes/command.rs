@@ -76,7 +76,7 @@ async fn text(shared: &Shared, parts: &Parts, body: axum::body::Body) -> Result<
     }
     let bytes = body::read(shared, body).await?;
     match body::text(&bytes)? {
-        text if text.is_empty() => Ok("{}".to_owned()),
+        "" => Ok("{}".to_owned()),
         text if has_type => Ok(text.to_owned()),
         // Says what types there are.
         text => media::of_body(&parts.headers, TYPES).map(|_| text.to_owned()),
