@@ -215,7 +215,7 @@ impl Holding {
                 }
                 Some(ended) = self.running.join_next(), if !self.running.is_empty() => {
                     let Ok((key, pages, changes, outcome)) = ended else { return End::Fenced };
-                    self.ended(&key, &pages, changes, outcome);
+                    self.ended(&key, &pages, &changes, outcome);
                 }
                 done = self.commits.next() => {
                     if let Some(end) = self.committed(done, is_ending) {
@@ -279,7 +279,7 @@ impl Holding {
     }
 
     /// A run has ended.
-    fn ended(&mut self, key: &str, pages: &[u64], changes: Vec<Change>, outcome: Outcome) {
+    fn ended(&mut self, key: &str, pages: &[u64], changes: &[Change], outcome: Outcome) {
         match outcome {
             Outcome::Handled => {
                 let handled = u64::try_from(changes.len()).unwrap_or(u64::MAX);

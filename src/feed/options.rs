@@ -45,7 +45,7 @@ pub const WAITING_INTERVAL: Duration = Duration::from_millis(500);
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 /// What is taken off the time at which a lease restarts when partitions were merged: clocks of the
 /// service's partitions differ by less.
-pub const RESTART_MARGIN: Duration = Duration::from_secs(60);
+pub const RESTART_MARGIN: Duration = Duration::from_mins(1);
 
 /// How a processor works.
 #[derive(Debug, Clone, PartialEq)]

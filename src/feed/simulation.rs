@@ -15,7 +15,7 @@ use world::World;
 /// The seeds of an ordinary run.
 const SEEDS: u64 = 1000;
 /// How long faults go on in one run, in virtual time.
-const STORM: Duration = Duration::from_secs(60);
+const STORM: Duration = Duration::from_mins(1);
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())

@@ -19,7 +19,7 @@ use crate::{
 /// The keys of a simulation.
 const KEYS: u64 = 12;
 /// How long it may take until everything is handled when nothing goes wrong any more.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 pub(super) struct World {
     seed: u64,
@@ -70,7 +70,7 @@ impl World {
         }
         self.recorder.set_failures(plan.failures, plan.slow);
         self.lose(plan.lost);
-        for _ in 0..1 + random.next() % plan.hosts {
+        for _ in 0..=random.next() % plan.hosts {
             self.start(random);
         }
     }
