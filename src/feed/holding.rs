@@ -127,6 +127,9 @@ pub(super) struct Holding {
     schedule: Schedule<Change>,
     running: JoinSet<(String, Vec<u64>, Vec<Change>, Outcome)>,
     parked: BTreeSet<String>,
+    /// The keys that were parked when the host looked last, and what it has seen since.
+    listed: BTreeSet<String>,
+    listing: watch::Receiver<Arc<BTreeSet<String>>>,
     commits: commits::Commits,
     /// When everything that was read is to be done, once the lease is to be given away.
     drained_by: Option<Instant>,
@@ -138,13 +141,14 @@ impl Holding {
     pub(super) fn new(
         shared: Arc<Shared>,
         lease: Stored<Lease>,
-        parked: BTreeSet<String>,
+        listing: watch::Receiver<Arc<BTreeSet<String>>>,
         wishes: watch::Receiver<Wish>,
         seen: watch::Sender<Seen>,
     ) -> Self {
         let seed =
             lease.document.epoch ^ u64::try_from(lease.document.id().len()).unwrap_or_default();
         let options = &shared.options;
+        let listed = BTreeSet::clone(&listing.borrow());
         Self {
             schedule: Schedule::new(options.run_changes_max),
             idle: options.poll_min,
@@ -157,8 +161,10 @@ impl Holding {
             random: Random::new(seed),
             state: Seen::default(),
             shared,
+            parked: listed.clone(),
             lease,
-            parked,
+            listed,
+            listing,
             wishes,
             seen,
         }
@@ -213,6 +219,12 @@ impl Holding {
                         return End::Fenced;
                     }
                 }
+                changed = self.listing.changed() => {
+                    if changed.is_err() {
+                        return End::Fenced;
+                    }
+                    self.take_listing();
+                }
                 Some(ended) = self.running.join_next(), if !self.running.is_empty() => {
                     let Ok((key, pages, changes, outcome)) = ended else { return End::Fenced };
                     self.ended(&key, &pages, &changes, outcome);
@@ -238,6 +250,17 @@ impl Holding {
                 }
             }
         }
+    }
+
+    /// Keys that others have parked are not handled; those that an operator has let go are handled again.
+    fn take_listing(&mut self) {
+        let listed = BTreeSet::clone(&self.listing.borrow_and_update());
+        // A key that this holding has just parked may not have been listed yet.
+        for gone in self.listed.difference(&listed) {
+            self.parked.remove(gone);
+        }
+        self.parked.extend(listed.iter().cloned());
+        self.listed = listed;
     }
 
     /// What was read is finished first, so that nothing comes twice. Handlers that take too long are told
