@@ -58,6 +58,8 @@ pub(super) enum End {
     Fenced,
     /// The range cannot be read as it is: partitions were split or merged.
     Moved,
+    /// The place cannot be used any more: the range has to be taken up by time.
+    BadPlace(String),
     /// The processor cannot go on: wrong settings, foreign documents.
     Refused(String),
 }
@@ -206,9 +208,7 @@ impl Holding {
             let waits_for_place = runs && self.schedule.is_ready() && !self.stop.is_cancelled();
             tokio::select! {
                 biased;
-                () = tokio::time::sleep_until(self.drained_by.unwrap_or(until).min(until)),
-                    if !self.stop.is_cancelled() => {}
-                () = tokio::time::sleep_until(until), if self.stop.is_cancelled() => {}
+                () = tokio::time::sleep_until(self.alarm(until)) => {}
                 changed = fence.changed() => {
                     if changed.is_err() {
                         return End::Fenced;
@@ -250,6 +250,12 @@ impl Holding {
                 }
             }
         }
+    }
+
+    /// When something ends: the right to act, or the time to finish what was read.
+    fn alarm(&self, fence: Instant) -> Instant {
+        let drained = self.drained_by.filter(|_| !self.stop.is_cancelled());
+        drained.map_or(fence, |drained| drained.min(fence))
     }
 
     /// Keys that others have parked are not handled; those that an operator has let go are handled again.

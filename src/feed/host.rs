@@ -95,6 +95,8 @@ pub(super) struct HostTask {
     held: BTreeMap<String, Held>,
     ends: JoinSet<(String, End)>,
     resting: BTreeMap<String, Instant>,
+    /// Leases whose places cannot be used.
+    misplaced: BTreeSet<String>,
     /// Members whose documents are gone, and since when.
     absent: BTreeMap<String, Instant>,
     /// The topology as it was listed.
@@ -134,6 +136,7 @@ impl HostTask {
             ends: JoinSet::new(),
             resting: BTreeMap::new(),
             absent: BTreeMap::new(),
+            misplaced: BTreeSet::new(),
             listed_topology: None,
             suspect: Repair::default(),
             suspect_since: now,
@@ -186,6 +189,10 @@ impl HostTask {
                 // would only be in the way of whoever mends it.
                 self.resting.insert(lease.to_owned(), after(now, MOVED_REST));
                 self.next_survey = self.next_survey.min(after(now, WAITING_INTERVAL));
+            }
+            End::BadPlace(reason) => {
+                tracing::warn!(reason, "the place of a lease cannot be used, it restarts by time");
+                self.misplaced.insert(lease.to_owned());
             }
             End::Refused(reason) => {
                 tracing::error!(reason, "a lease cannot be worked on");
