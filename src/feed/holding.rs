@@ -77,6 +77,10 @@ pub(super) struct Shared {
     pub(super) fence: watch::Receiver<Instant>,
     /// Somebody knows that there is something to read.
     pub(super) hint: Arc<Notify>,
+    /// The documents of the processor have changed: the host should look.
+    pub(super) look: Notify,
+    /// A lease seems to span several partitions: the host should compare.
+    pub(super) compare: Notify,
     pub(super) incarnation: String,
 }
 

@@ -166,7 +166,12 @@ impl HostTask {
                 () = tokio::time::sleep_until(self.next_list), if self.topology.is_some() => {
                     self.list().await;
                 }
-                () = tokio::time::sleep_until(self.next_survey), if self.topology.is_some() => {
+                () = self.shared.look.notified() => self.look_soon(),
+                () = self.shared.compare.notified() => {
+                    let soon = after(Instant::now(), WAITING_INTERVAL);
+                    self.next_survey = self.next_survey.min(soon);
+                }
+                () = tokio::time::sleep_until(self.next_survey), if self.is_listed() => {
                     self.survey().await;
                 }
             }
@@ -216,6 +221,11 @@ impl HostTask {
 
     fn monotonic(&self, at: Instant) -> Duration {
         at.saturating_duration_since(self.origin)
+    }
+
+    /// Whether there are leases to compare with the partitions.
+    fn is_listed(&self) -> bool {
+        self.topology.is_some() && !self.leases.is_empty()
     }
 
     fn is_paused(&self) -> bool {

@@ -86,6 +86,8 @@ impl Processor {
             clock: self.clock,
             fence,
             hint: Arc::clone(&hint),
+            look: Notify::new(),
+            compare: Notify::new(),
             incarnation: incarnation.clone(),
         });
         let stop = CancellationToken::new();

@@ -189,6 +189,9 @@ impl Holding {
                     self.lease = Stored { document: *lease, etag, stored_at };
                 }
                 self.commits.not_before = now.checked_add(interval).unwrap_or(now);
+                if !parked.is_empty() {
+                    self.shared.look.notify_one();
+                }
                 for (parked, pages) in parked {
                     self.set_aside(&parked.key, &pages);
                 }

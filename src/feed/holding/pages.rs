@@ -114,6 +114,10 @@ impl Holding {
         }
         // The service may give the changes of one transaction in any order.
         changes.sort_by_key(|change| (change.lsn, change.order));
+        if last_lsn.is_none() {
+            // Several partitions are in the range, so there is no such number.
+            self.shared.compare.notify_one();
+        }
         let stored_at = changes.iter().map(|change| change.stored_at).max();
         let read_lsn = changes.last().map(|change| change.lsn);
         let lsn = last_lsn.or(read_lsn).unwrap_or(self.state.lsn.1);

@@ -33,7 +33,8 @@ impl HostTask {
             // Who holds them reads it with its next beat.
             self.next_beat = now;
         }
-        if !self.me.wants.is_empty() {
+        if !moves.is_empty() {
+            // As long as something has to change hands, nobody waits for the timer.
             self.look_soon();
         }
         self.acquire(&free, &topology).await;
@@ -51,7 +52,7 @@ impl HostTask {
 
     /// Leases that are ours on paper and that nobody works on: the answer to an acquisition was lost, or
     /// the task has ended.
-    fn idle(&self) -> Vec<String> {
+    pub(super) fn idle(&self) -> Vec<String> {
         let is_idle = |(id, lease): &(&String, &Stored<Lease>)| {
             lease.document.owner.as_ref() == Some(&self.me.incarnation)
                 && !self.held.contains_key(*id)
@@ -61,7 +62,7 @@ impl HostTask {
     }
 
     /// Lets go of leases on paper that others should have.
-    async fn let_go(&mut self, leases: &[String]) {
+    pub(super) async fn let_go(&mut self, leases: &[String]) {
         let release = |id: &String| {
             let found = self.leases.get(id)?;
             let document = Document::Lease(Lease { owner: None, ..found.document.clone() });

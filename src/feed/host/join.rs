@@ -130,6 +130,13 @@ impl HostTask {
             self.tell();
         }
         self.ends.shutdown().await;
+        self.held.clear();
+        // What is ours on paper only, after a time without the right to act, for example.
+        if let Ok(listed) = self.shared.leases.list().await {
+            self.sort(listed);
+            let idle = self.idle();
+            self.let_go(&idle).await;
+        }
         if let Some(mut topology) = self.topology.take() {
             topology.document.members.retain(|member| *member != self.me.incarnation);
             let document = Document::Topology(topology.document);

@@ -202,7 +202,11 @@ pub(super) fn restart(lease: &Lease) -> Position {
         (_, Some(done_at)) => {
             let margin = i64::try_from(RESTART_MARGIN.as_secs()).unwrap_or(i64::MAX);
             let done_at = i64::try_from(done_at).unwrap_or(i64::MAX);
-            Position::Time(done_at.saturating_sub(margin).max(0))
+            match done_at.saturating_sub(margin) {
+                // Before the first second there is nothing to leave out.
+                seconds if seconds <= 0 => Position::Beginning,
+                seconds => Position::Time(seconds),
+            }
         }
     }
 }

@@ -1,0 +1,250 @@
+//! Whole processors over the wire, on a local endpoint in strict mode.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use cosmos_event_store::{
+    feed::{
+        Control, CosmosFeed, CosmosLeases, Delivery, FeedFields, Handler, HandlerFault, Processor,
+        ProcessorOptions, RunningProcessor, documents::Position,
+    },
+    store::EventStore,
+};
+use cosmos_local::{Fault, FaultAction, LocalCosmos};
+use futures::future::BoxFuture;
+
+use crate::fixture::{event, options};
+
+/// How long a test waits for what should happen within moments.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// What was handled: by key, the orders in the order in which they came.
+#[derive(Clone, Default)]
+struct Notes {
+    handled: Arc<Mutex<BTreeMap<String, Vec<u64>>>>,
+    poison: Option<&'static str>,
+}
+
+impl Notes {
+    fn handled(&self) -> BTreeMap<String, Vec<u64>> {
+        self.handled.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Everything that was appended came, in order, and nothing before what it follows.
+    fn has(&self, streams: u64, events: u64) -> bool {
+        let handled = self.handled();
+        (0..streams).all(|stream| {
+            let orders = handled.get(&format!("s-{stream}")).cloned().unwrap_or_default();
+            let mut seen = 0;
+            for order in orders {
+                assert!(order <= seen + 1, "s-{stream}: {order} behind {seen}");
+                seen = seen.max(order);
+            }
+            seen == events
+        })
+    }
+
+    /// Whether nothing came twice.
+    fn is_exact(&self) -> bool {
+        self.handled().values().all(|orders| orders.is_sorted_by(|one, next| one < next))
+    }
+}
+
+impl Handler for Notes {
+    fn handle<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Result<(), HandlerFault>> {
+        Box::pin(async move {
+            if self.poison == Some(delivery.key.as_str()) {
+                return Err(HandlerFault::poison("it never works"));
+            }
+            let mut handled = self.handled.lock().unwrap_or_else(PoisonError::into_inner);
+            let orders = delivery.changes.iter().map(|change| change.order);
+            handled.entry(delivery.key.clone()).or_default().extend(orders);
+            Ok(())
+        })
+    }
+}
+
+struct Place {
+    endpoint: LocalCosmos,
+    store: EventStore,
+}
+
+impl Place {
+    async fn new(partitions: u32) -> Self {
+        let endpoint =
+            LocalCosmos::builder().ephemeral().partitions(partitions).start().await.unwrap();
+        let store = EventStore::provision_and_connect(options(endpoint.endpoint())).await;
+        Self { store: store.unwrap().0, endpoint }
+    }
+
+    async fn leases(&self) -> Arc<CosmosLeases> {
+        let options = options(self.endpoint.endpoint());
+        Arc::new(CosmosLeases::open(&options, "leases", "test").await.unwrap())
+    }
+
+    /// Starts a host that beats often, so that tests do not wait for long.
+    async fn start(&self, name: &str, notes: &Notes) -> RunningProcessor {
+        let fields = FeedFields::new("/aggregateId", "/sequenceNumber").unwrap();
+        let account = options(self.endpoint.endpoint());
+        let feed = CosmosFeed::open(&account, "events", fields).await.unwrap();
+        let beat = Duration::from_millis(300);
+        let options = ProcessorOptions::new(name)
+            .with_liveness(beat, Duration::from_secs(3))
+            .with_polls(Duration::from_millis(20), Duration::from_millis(100));
+        let leases = self.leases().await;
+        Processor::new(Arc::new(feed), leases, Arc::new(notes.clone()), options).start().unwrap()
+    }
+
+    /// Appends so many events to each of so many streams, behind `from`.
+    async fn append(&self, streams: u64, from: u64, events: u64) {
+        for stream in 0..streams {
+            let new = (0..events).map(|number| event(from + number)).collect();
+            let expected = cosmos_event_store::ExpectedVersion::Exact(from);
+            self.store.append(format!("s-{stream}"), expected, new).await.unwrap();
+        }
+    }
+}
+
+/// Waits until it is so.
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "never: {what}");
+}
+
+fn held(host: &RunningProcessor) -> usize {
+    host.status().leases.iter().filter(|lease| lease.held.is_some()).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_is_handled_once_in_order_and_a_second_host_takes_its_share() {
+    let place = Place::new(4).await;
+    let notes = Notes::default();
+    place.append(20, 0, 3).await;
+    let one = place.start("one", &notes).await;
+    until("all of it", || notes.has(20, 3)).await;
+    let two = place.start("two", &notes).await;
+    until("two each", || held(&one) == 2 && held(&two) == 2).await;
+    place.append(20, 3, 2).await;
+    until("the rest", || notes.has(20, 5)).await;
+    // Cooperative moves and a clean stop deliver nothing again.
+    one.shutdown(Duration::from_secs(20)).await.unwrap();
+    until("all four", || held(&two) == 4).await;
+    place.append(20, 5, 1).await;
+    until("the last", || notes.has(20, 6)).await;
+    assert!(notes.is_exact(), "{:?}", notes.handled());
+    two.shutdown(Duration::from_secs(20)).await.unwrap();
+    let overview = Control::new(place.leases().await).overview().await.unwrap();
+    assert!(overview.leases.iter().all(|lease| lease.owner.is_none()));
+    assert!(overview.topology.unwrap().members.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_host_held_is_taken_over() {
+    let place = Place::new(3).await;
+    let notes = Notes::default();
+    let (one, two) = (place.start("one", &notes).await, place.start("two", &notes).await);
+    until("shares", || held(&one) + held(&two) == 3 && held(&one) > 0 && held(&two) > 0).await;
+    place.append(15, 0, 2).await;
+    one.kill();
+    place.append(15, 2, 2).await;
+    until("all of it", || notes.has(15, 4)).await;
+    until("all three", || held(&two) == 3).await;
+    two.shutdown(Duration::from_secs(20)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_split_loses_and_repeats_nothing() {
+    let place = Place::new(1).await;
+    let notes = Notes::default();
+    place.append(20, 0, 2).await;
+    let host = place.start("one", &notes).await;
+    until("the first", || notes.has(20, 2)).await;
+    place.endpoint.control().split("test", "events", None, None).await.unwrap();
+    place.append(20, 2, 2).await;
+    until("the second", || notes.has(20, 4)).await;
+    host.shutdown(Duration::from_secs(20)).await.unwrap();
+    // The next start finds that the partitions are others.
+    let host = place.start("two", &notes).await;
+    until("two leases", || held(&host) == 2).await;
+    place.append(20, 4, 2).await;
+    until("the third", || notes.has(20, 6)).await;
+    assert!(notes.is_exact(), "{:?}", notes.handled());
+    host.shutdown(Duration::from_secs(20)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_cannot_be_handled_is_set_aside_and_let_go() {
+    let place = Place::new(2).await;
+    let notes = Notes { poison: Some("s-3"), ..Notes::default() };
+    place.append(6, 0, 2).await;
+    let host = place.start("one", &notes).await;
+    until("the others", || {
+        let handled = notes.handled();
+        handled.len() == 5 && handled.values().all(|orders| orders.len() == 2)
+    })
+    .await;
+    until("parked", || host.status().parked.len() == 1).await;
+    let parked = host.status().parked.remove(0);
+    assert_eq!((parked.key.as_str(), parked.order), ("s-3", 1));
+    assert_eq!((parked.reason.as_str(), parked.attempts), ("it never works", 1));
+    // What comes waits as well, and the others go on.
+    place.append(6, 2, 1).await;
+    until("the others again", || notes.handled().values().all(|orders| orders.len() == 3)).await;
+    host.control().discard("s-3").await.unwrap();
+    until("not parked", || host.status().parked.is_empty()).await;
+    host.shutdown(Duration::from_secs(20)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_hosts_pause_resume_and_rewind() {
+    let place = Place::new(2).await;
+    let notes = Notes::default();
+    let (one, two) = (place.start("one", &notes).await, place.start("two", &notes).await);
+    until("shares", || held(&one) == 1 && held(&two) == 1).await;
+    place.append(8, 0, 2).await;
+    until("all of it", || notes.has(8, 2)).await;
+    let control = Control::new(place.leases().await);
+    control.pause().await.unwrap();
+    until("paused", || one.status().is_paused && two.status().is_paused).await;
+    place.append(8, 2, 1).await;
+    control.rewind(Position::Beginning).await.unwrap();
+    control.resume().await.unwrap();
+    // Everything again, from the beginning.
+    until("again", || {
+        notes
+            .handled()
+            .values()
+            .all(|orders| orders.iter().filter(|order| **order == 1).count() == 2)
+    })
+    .await;
+    until("all of it", || notes.has(8, 3)).await;
+    for host in [one, two] {
+        host.shutdown(Duration::from_secs(20)).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn throttled_leases_hold_nothing_up_for_good() {
+    let place = Place::new(2).await;
+    let notes = Notes::default();
+    let host = place.start("one", &notes).await;
+    place.append(10, 0, 1).await;
+    until("the first", || notes.has(10, 1)).await;
+    let busy = FaultAction::Status { status: 429, substatus: Some(3200), retry_after_ms: Some(50) };
+    place.endpoint.control().inject(Fault::new(busy).on_kind("batch").times(40)).unwrap();
+    // The appends of the test are batches as well, so they wait for the end of it.
+    let leases = place.leases().await;
+    until("used up", || place.endpoint.control().faults().is_empty()).await;
+    place.append(10, 1, 2).await;
+    until("the rest", || notes.has(10, 3)).await;
+    host.shutdown(Duration::from_secs(20)).await.unwrap();
+    let overview = Control::new(leases).overview().await.unwrap();
+    assert!(overview.leases.iter().all(|lease| lease.owner.is_none()));
+}
