@@ -142,9 +142,18 @@ impl Control {
         for _ in 0..TRIES_MAX {
             let id = parked_id(key);
             let listed = self.leases.list().await?;
+            // The topology changes with it, so that every host looks.
+            let touch = listed.iter().find_map(|found| match &found.document {
+                Document::Topology(_) => Some(Operation::Replace {
+                    document: found.document.clone(),
+                    etag: found.etag.clone(),
+                }),
+                _ => None,
+            });
+            let touch = touch.ok_or(ControlError::NoProcessor)?;
             let found = listed.into_iter().find(|found| found.document.id() == id);
             let etag = found.ok_or(ControlError::NotParked)?.etag;
-            match self.leases.commit(vec![Operation::Delete { id, etag }]).await {
+            match self.leases.commit(vec![touch, Operation::Delete { id, etag }]).await {
                 Ok(_) => return Ok(()),
                 Err(StoreFault::Conflict { .. }) => {}
                 Err(fault) => return Err(fault.into()),

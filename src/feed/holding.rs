@@ -58,6 +58,8 @@ pub(super) enum End {
     Fenced,
     /// The range cannot be read as it is: partitions were split or merged.
     Moved,
+    /// The place cannot be used any more: the range has to be taken up by time.
+    BadPlace(String),
     /// The processor cannot go on: wrong settings, foreign documents.
     Refused(String),
 }
@@ -127,6 +129,9 @@ pub(super) struct Holding {
     schedule: Schedule<Change>,
     running: JoinSet<(String, Vec<u64>, Vec<Change>, Outcome)>,
     parked: BTreeSet<String>,
+    /// The keys that were parked when the host looked last, and what it has seen since.
+    listed: BTreeSet<String>,
+    listing: watch::Receiver<Arc<BTreeSet<String>>>,
     commits: commits::Commits,
     /// When everything that was read is to be done, once the lease is to be given away.
     drained_by: Option<Instant>,
@@ -138,13 +143,14 @@ impl Holding {
     pub(super) fn new(
         shared: Arc<Shared>,
         lease: Stored<Lease>,
-        parked: BTreeSet<String>,
+        listing: watch::Receiver<Arc<BTreeSet<String>>>,
         wishes: watch::Receiver<Wish>,
         seen: watch::Sender<Seen>,
     ) -> Self {
         let seed =
             lease.document.epoch ^ u64::try_from(lease.document.id().len()).unwrap_or_default();
         let options = &shared.options;
+        let listed = BTreeSet::clone(&listing.borrow());
         Self {
             schedule: Schedule::new(options.run_changes_max),
             idle: options.poll_min,
@@ -157,8 +163,10 @@ impl Holding {
             random: Random::new(seed),
             state: Seen::default(),
             shared,
+            parked: listed.clone(),
             lease,
-            parked,
+            listed,
+            listing,
             wishes,
             seen,
         }
@@ -200,9 +208,7 @@ impl Holding {
             let waits_for_place = runs && self.schedule.is_ready() && !self.stop.is_cancelled();
             tokio::select! {
                 biased;
-                () = tokio::time::sleep_until(self.drained_by.unwrap_or(until).min(until)),
-                    if !self.stop.is_cancelled() => {}
-                () = tokio::time::sleep_until(until), if self.stop.is_cancelled() => {}
+                () = tokio::time::sleep_until(self.alarm(until)) => {}
                 changed = fence.changed() => {
                     if changed.is_err() {
                         return End::Fenced;
@@ -212,6 +218,12 @@ impl Holding {
                     if changed.is_err() {
                         return End::Fenced;
                     }
+                }
+                changed = self.listing.changed() => {
+                    if changed.is_err() {
+                        return End::Fenced;
+                    }
+                    self.take_listing();
                 }
                 Some(ended) = self.running.join_next(), if !self.running.is_empty() => {
                     let Ok((key, pages, changes, outcome)) = ended else { return End::Fenced };
@@ -238,6 +250,23 @@ impl Holding {
                 }
             }
         }
+    }
+
+    /// When something ends: the right to act, or the time to finish what was read.
+    fn alarm(&self, fence: Instant) -> Instant {
+        let drained = self.drained_by.filter(|_| !self.stop.is_cancelled());
+        drained.map_or(fence, |drained| drained.min(fence))
+    }
+
+    /// Keys that others have parked are not handled; those that an operator has let go are handled again.
+    fn take_listing(&mut self) {
+        let listed = BTreeSet::clone(&self.listing.borrow_and_update());
+        // A key that this holding has just parked may not have been listed yet.
+        for gone in self.listed.difference(&listed) {
+            self.parked.remove(gone);
+        }
+        self.parked.extend(listed.iter().cloned());
+        self.listed = listed;
     }
 
     /// What was read is finished first, so that nothing comes twice. Handlers that take too long are told

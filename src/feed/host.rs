@@ -33,6 +33,7 @@ const REST: Duration = Duration::from_secs(30);
 /// A lease that is held by a task of this host.
 struct Held {
     wish: watch::Sender<Wish>,
+    parked: watch::Sender<Arc<BTreeSet<String>>>,
     seen: watch::Receiver<Seen>,
     epoch: u64,
 }
@@ -94,6 +95,8 @@ pub(super) struct HostTask {
     held: BTreeMap<String, Held>,
     ends: JoinSet<(String, End)>,
     resting: BTreeMap<String, Instant>,
+    /// Leases whose places cannot be used.
+    misplaced: BTreeSet<String>,
     /// Members whose documents are gone, and since when.
     absent: BTreeMap<String, Instant>,
     /// The topology as it was listed.
@@ -133,6 +136,7 @@ impl HostTask {
             ends: JoinSet::new(),
             resting: BTreeMap::new(),
             absent: BTreeMap::new(),
+            misplaced: BTreeSet::new(),
             listed_topology: None,
             suspect: Repair::default(),
             suspect_since: now,
@@ -186,6 +190,10 @@ impl HostTask {
                 self.resting.insert(lease.to_owned(), after(now, MOVED_REST));
                 self.next_survey = self.next_survey.min(after(now, WAITING_INTERVAL));
             }
+            End::BadPlace(reason) => {
+                tracing::warn!(reason, "the place of a lease cannot be used, it restarts by time");
+                self.misplaced.insert(lease.to_owned());
+            }
             End::Refused(reason) => {
                 tracing::error!(reason, "a lease cannot be worked on");
                 self.trouble = Some(reason);
@@ -228,8 +236,25 @@ impl HostTask {
         self.next_list = after(Instant::now(), self.shared.options.list_interval);
         self.sort(listed);
         self.drop_lost();
+        self.tell_parked();
         self.mend().await;
         self.balance().await;
+    }
+
+    fn parked_keys(&self) -> BTreeSet<String> {
+        self.parked.keys().cloned().collect()
+    }
+
+    /// Tells the holdings which keys are parked.
+    fn tell_parked(&self) {
+        let keys = Arc::new(self.parked_keys());
+        for held in self.held.values() {
+            held.parked.send_if_modified(|before| {
+                let is_other = **before != *keys;
+                before.clone_from(&keys);
+                is_other
+            });
+        }
     }
 
     /// Ends the work on leases that are not ours any more.
@@ -272,11 +297,11 @@ impl HostTask {
         let wish = if self.is_paused() { Wish::Pause } else { Wish::Work };
         let (wish, wishes) = watch::channel(wish);
         let (seen_by, seen) = watch::channel(Seen::default());
-        let parked: BTreeSet<String> = self.parked.keys().cloned().collect();
+        let (parked, listing) = watch::channel(Arc::new(self.parked_keys()));
         let epoch = lease.document.epoch;
         let id = lease.document.id();
-        let holding = Holding::new(Arc::clone(&self.shared), lease, parked, wishes, seen_by);
-        self.held.insert(id.clone(), Held { wish, seen, epoch });
+        let holding = Holding::new(Arc::clone(&self.shared), lease, listing, wishes, seen_by);
+        self.held.insert(id.clone(), Held { wish, parked, seen, epoch });
         self.ends.spawn(async move { (id, Box::pin(holding.run()).await) });
     }
 

@@ -100,9 +100,8 @@ impl Holding {
                 None
             }
             FeedFault::Moved => Some(End::Moved),
-            FeedFault::BadPosition(reason) | FeedFault::Refused(reason) => {
-                Some(End::Refused(reason))
-            }
+            FeedFault::BadPosition(reason) => Some(End::BadPlace(reason)),
+            FeedFault::Refused(reason) => Some(End::Refused(reason)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{HostTask, Wish};
+use super::{HostTask, Wish, survey::restart};
 use crate::feed::{
     balancer::{Holding as Owned, Move, plan},
     documents::{Document, Lease, Stored, Topology},
@@ -108,6 +108,9 @@ impl HostTask {
                 document.owner = Some(self.me.incarnation.clone());
                 document.epoch = document.epoch.saturating_add(1);
                 document.ordinal = 0;
+                if self.misplaced.contains(id) {
+                    document.position = restart(&document);
+                }
                 if document.generation < topology.document.generation {
                     document.generation = topology.document.generation;
                     if let Some(position) = &topology.document.rewind {
@@ -133,6 +136,7 @@ impl HostTask {
             }
             match self.shared.leases.commit(operations).await {
                 Ok(done) => {
+                    self.misplaced.retain(|id| !chunk.contains(id));
                     for ((document, _), done) in leases.into_iter().zip(done) {
                         if let Done::Written { etag, stored_at } = done {
                             acquired.push(Stored { document, etag, stored_at });

@@ -195,7 +195,7 @@ impl HostTask {
 
 /// Where a lease can be taken up again in another range: at the time of the last change that is done,
 /// less a margin.
-fn restart(lease: &Lease) -> Position {
+pub(super) fn restart(lease: &Lease) -> Position {
     match (&lease.position, lease.done_at) {
         (Position::Beginning, _) | (Position::Continuation(_), None) => Position::Beginning,
         (Position::Time(seconds), None) => Position::Time(*seconds),

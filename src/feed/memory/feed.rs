@@ -96,12 +96,15 @@ impl MemoryFeed {
         state.log.iter().map(written).collect()
     }
 
-    /// What was written up to a transaction, in a range.
-    pub fn written_up_to(&self, lsn: i64, range: &FeedRange) -> Vec<Written> {
+    /// What was written behind a transaction and up to another one, in a range.
+    pub fn written_between(&self, from: i64, lsn: i64, range: &FeedRange) -> Vec<Written> {
         let state = self.state();
         let is_in = |entry: &&Entry| {
             let hash = entry.hash.as_str();
-            entry.change.lsn <= lsn && range.begin() <= hash && hash < range.end()
+            from < entry.change.lsn
+                && entry.change.lsn <= lsn
+                && range.begin() <= hash
+                && hash < range.end()
         };
         let written =
             |entry: &Entry| Written { key: entry.change.key.clone(), order: entry.change.order };

@@ -203,6 +203,28 @@ async fn now_is_pinned_in_every_partition_of_the_range() {
 }
 
 #[tokio::test]
+async fn a_range_that_was_split_and_merged_again_while_it_was_open_has_moved() {
+    let watched = Watched::new(Mode::Strict, 1).await;
+    let mut all = Streams::new();
+    watched.append(&mut all).await;
+    let mut reader = watched.open(&FeedRange::full(), Position::Beginning).await;
+    drain(&mut reader, &mut Streams::new()).await.unwrap();
+    let place = drain(&mut reader, &mut Streams::new()).await.unwrap();
+    watched.split(0).await;
+    drain(&mut reader, &mut Streams::new()).await.unwrap();
+    watched.merge(1, 2).await;
+    let mut late = Streams::new();
+    watched.fixture.given("late", &events(2)).await;
+    late.insert("late".to_owned(), vec![1, 2]);
+    assert_eq!(reader.next_page().await.unwrap_err(), FeedFault::Moved);
+    // The place from before the split is one of the whole again.
+    let mut read = Streams::new();
+    drain(&mut watched.open(&FeedRange::full(), place).await, &mut read).await.unwrap();
+    assert_eq!(read, late);
+    watched.end().await;
+}
+
+#[tokio::test]
 async fn places_from_before_a_merge_inside_of_the_range_are_refused_where_parts_are_not_read() {
     let watched = Watched::new(Mode::Strict, 2).await;
     let mut all = Streams::new();
