@@ -9,9 +9,12 @@ mod args;
 mod error;
 mod export;
 mod import;
+mod lag;
 mod line;
 mod local;
 mod output;
+mod parked;
+mod processors;
 mod provision;
 mod read;
 mod sample;
@@ -21,6 +24,7 @@ mod streams;
 mod table;
 mod tail;
 mod target;
+mod worker;
 
 use std::io::Write;
 
@@ -34,8 +38,11 @@ pub use self::{
     error::{CliError, EXIT_CONFLICT, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_UNKNOWN, EXIT_USAGE},
     export::ExportArgs,
     import::ImportArgs,
+    lag::LagArgs,
     line::EVENT_ID_NAMESPACE,
     local::LocalArgs,
+    parked::ParkedArgs,
+    processors::ProcessorsArgs,
     provision::ProvisionArgs,
     read::ReadArgs,
     sample::SampleArgs,
@@ -43,6 +50,7 @@ pub use self::{
     stats::StatsArgs,
     streams::StreamsArgs,
     tail::TailArgs,
+    worker::WorkerArgs,
 };
 
 const EXAMPLES: &str = "\
@@ -83,6 +91,10 @@ enum Command {
     Streams(StreamsArgs),
     Stats(StatsArgs),
     Tail(TailArgs),
+    Worker(WorkerArgs),
+    Lag(LagArgs),
+    Processors(ProcessorsArgs),
+    Parked(ParkedArgs),
     Provision(ProvisionArgs),
     Local(LocalArgs),
     Sample(SampleArgs),
@@ -114,6 +126,10 @@ pub async fn run(
         Command::Streams(args) => Box::pin(streams::run(args, &mut out, stop)).await,
         Command::Stats(args) => Box::pin(stats::run(args, &mut out, stop)).await,
         Command::Tail(args) => Box::pin(tail::run(args, &mut out, stop)).await,
+        Command::Worker(args) => Box::pin(worker::run(args, &mut out, stop)).await,
+        Command::Lag(args) => Box::pin(lag::run(args, &mut out, stop)).await,
+        Command::Processors(args) => Box::pin(processors::run(args, &mut out, stop)).await,
+        Command::Parked(args) => Box::pin(parked::run(args, &mut out, stop)).await,
         Command::Provision(args) => Box::pin(provision::run(args, &mut out)).await,
         Command::Local(args) => Box::pin(local::run(args, &mut out, stop)).await,
         Command::Sample(args) => sample::run(&args, &mut out),

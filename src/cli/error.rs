@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::table::counted;
 use crate::{
     event::BadInput,
+    feed::{ControlError, FeedFault, HostFailed, InvalidOptions, StoreFault},
     http::{BindError, ServeError},
     store::{AppendError, ProvisionError, ReadError, StoreError, StoreErrorKind},
 };
@@ -51,6 +52,18 @@ pub enum CliError {
     /// The service did not end as it should.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The settings of a host of a processor do not go together.
+    #[error(transparent)]
+    Host(#[from] InvalidOptions),
+    /// A processor could not be looked at or told something.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The feed cannot be read.
+    #[error(transparent)]
+    Feed(#[from] FeedFault),
+    /// A host of a processor did not end as it should.
+    #[error(transparent)]
+    HostFailed(#[from] HostFailed),
     /// The embedded endpoint did not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -91,6 +104,12 @@ impl From<ReadError> for CliError {
     }
 }
 
+impl From<StoreFault> for CliError {
+    fn from(fault: StoreFault) -> Self {
+        Self::Control(ControlError::Store(fault))
+    }
+}
+
 impl From<serde_json::Error> for CliError {
     /// For writing JSON to standard output, which fails only where the output fails.
     fn from(error: serde_json::Error) -> Self {
@@ -104,6 +123,7 @@ impl CliError {
         match self {
             Self::Usage(_)
             | Self::BadInput(_)
+            | Self::Host(_)
             | Self::Append(AppendError::BadInput(_))
             | Self::Bind(BindError::NotLoopback { .. }) => EXIT_USAGE,
             Self::Append(AppendError::Conflict { .. } | AppendError::EventIdReused { .. }) => {

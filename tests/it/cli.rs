@@ -7,3 +7,4 @@ mod life;
 pub(crate) mod program;
 mod read;
 mod shared_log;
+mod worker;

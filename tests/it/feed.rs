@@ -1,6 +1,7 @@
 //! The change-feed processor over the wire.
 
 mod leases;
+mod processes;
 mod processor;
 mod source;
 mod topology;

@@ -1,5 +1,7 @@
 //! The documents of a processor in the leases container.
 
+use std::collections::BTreeSet;
+
 use azure_data_cosmos::{
     ContainerClient, CosmosError, FeedScope, Query, TransactionalBatch,
     models::TransactionalBatchOperationResult,
@@ -15,7 +17,7 @@ use crate::{
     cosmos::{answer_was_lost, may_be_carried_out, status_of},
     feed::{
         Done, LeaseStore, OPERATIONS_MAX, Operation, StoreFault,
-        documents::{Document, SCHEMA, Stored},
+        documents::{Document, SCHEMA, Stored, TOPOLOGY_ID},
     },
 };
 
@@ -61,6 +63,12 @@ struct Envelope {
     stored_at: u64,
 }
 
+/// Whose document it is.
+#[derive(Debug, Deserialize)]
+struct Named {
+    processor: String,
+}
+
 /// When a document was stored.
 #[derive(Debug, Deserialize)]
 struct Stamp {
@@ -82,6 +90,45 @@ impl CosmosLeases {
     ) -> Result<Self, StoreFault> {
         let opened = Box::pin(open(options, container, Purpose::Leases)).await;
         Ok(Self { container: opened.map_err(fault)?, processor: processor.to_owned() })
+    }
+
+    /// Opens the documents of every processor in a container, by name. A few requests, and a query over all
+    /// partitions of the container.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreFault::Unavailable`] and [`StoreFault::Refused`].
+    pub async fn processors(
+        options: &StoreOptions,
+        container: &str,
+    ) -> Result<Vec<Self>, StoreFault> {
+        let opened = Box::pin(open(options, container, Purpose::Leases)).await.map_err(fault)?;
+        let query = Query::from("SELECT c.processor FROM c WHERE c.id = @id");
+        let query = query.with_parameter("@id", TOPOLOGY_ID);
+        let query = query.map_err(|error| fault(Fault::of(&error)))?;
+        let options = QueryOptions::default().with_operation_options(Purpose::Leases.options());
+        let scope = FeedScope::full_container();
+        let starting = opened.query_items::<Named>(query, scope, Some(options));
+        let items = Purpose::Leases.within(Box::pin(starting)).await.map_err(fault)?;
+        let mut pages = items.into_pages();
+        let mut names = BTreeSet::new();
+        loop {
+            match tokio::time::timeout(Purpose::Leases.time_max(), pages.next()).await {
+                Ok(Some(Ok(page))) => {
+                    names.extend(page.into_items().into_iter().map(|named| named.processor));
+                }
+                Ok(Some(Err(error))) => return Err(fault(Fault::of(&error))),
+                Ok(None) => break,
+                Err(_) => return Err(StoreFault::Unavailable("no answer in time".to_owned())),
+            }
+        }
+        let of = |processor| Self { container: opened.clone(), processor };
+        Ok(names.into_iter().map(of).collect())
+    }
+
+    /// The name of the processor.
+    pub fn processor(&self) -> &str {
+        &self.processor
     }
 
     async fn list_all(&self) -> Result<Vec<Stored<Document>>, StoreFault> {

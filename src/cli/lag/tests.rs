@@ -1,0 +1,120 @@
+//! What is said of a range, from its documents and what the feed has.
+
+use super::*;
+use crate::feed::{FeedRange, documents::Start};
+
+const NOW: i64 = 1_000_000;
+const NOW_SECONDS: u64 = 1_000_000;
+
+fn stored(document: Document, age: u64) -> Stored<Document> {
+    Stored { document, etag: "e".to_owned(), stored_at: NOW_SECONDS - age }
+}
+
+/// A processor with one lease of `a`, whose last beat and checkpoint are so old.
+fn known(beat_age: u64, lease_age: u64, change: impl FnOnce(&mut Topology, &mut Lease)) -> Known {
+    let mut topology = Topology {
+        start: Start::Beginning,
+        generation: 0,
+        rewind: None,
+        activity: Activity::Running,
+        members: vec!["a-1".to_owned()],
+    };
+    let mut lease = Lease {
+        range: FeedRange::full(),
+        owner: Some("a-1".to_owned()),
+        epoch: 3,
+        generation: 0,
+        position: Position::Continuation("c".to_owned()),
+        ordinal: 1,
+        done_at: None,
+        lag: Some(Lag { seconds: 77, transactions: 77 }),
+    };
+    change(&mut topology, &mut lease);
+    let host = Host {
+        instance: "a".to_owned(),
+        incarnation: "a-1".to_owned(),
+        beat: 1,
+        wants: Vec::new(),
+    };
+    let documents = vec![
+        stored(Document::Topology(topology), 500),
+        stored(Document::Lease(lease), lease_age),
+        stored(Document::Host(host), beat_age),
+    ];
+    Known::new(documents, NOW).unwrap()
+}
+
+fn line(known: &Known, behind: Option<Behind>) -> RangeLine {
+    known.line(&known.leases[0], behind)
+}
+
+fn since(age: u64) -> Option<Behind> {
+    Some(Behind { since: Some(NOW_SECONDS - age), transactions: 4 })
+}
+
+#[test]
+fn the_lag_is_that_of_the_feed_and_not_what_was_once_written() {
+    let known = known(1, 1, |_, _| {});
+    let found = line(&known, since(7));
+    let expected = RangeLine {
+        range: "-FF".to_owned(),
+        owner: Some("a".to_owned()),
+        epoch: 3,
+        lag_seconds: Some(7),
+        lag_transactions: Some(4),
+        state: State::Working,
+    };
+    assert_eq!(found, expected);
+    let idle = line(&known, Some(Behind::default()));
+    assert_eq!((idle.state, idle.lag_seconds), (State::Idle, Some(0)));
+    let unknown = line(&known, None);
+    assert_eq!((unknown.state, unknown.lag_seconds), (State::Working, None));
+}
+
+#[test]
+fn stalled_is_told_apart_from_idle_and_from_slow() {
+    for (lease_age, behind, state) in [
+        (31, since(31), State::Stalled),
+        (31, since(30), State::Working),
+        (30, since(500), State::Working),
+        (500, Some(Behind::default()), State::Idle),
+    ] {
+        assert_eq!(line(&known(1, lease_age, |_, _| {}), behind).state, state, "{lease_age}");
+    }
+}
+
+#[test]
+fn a_range_is_unowned_when_its_worker_is_gone() {
+    let gone = |known: Known| {
+        let line = line(&known, since(1));
+        assert_eq!((line.state, line.owner), (State::Unowned, None));
+    };
+    gone(known(1, 1, |_, lease| lease.owner = None));
+    gone(known(1, 1, |topology, _| topology.members.clear()));
+    gone(known(18, 1, |_, _| {}));
+    assert_eq!(line(&known(17, 1, |_, _| {}), since(1)).state, State::Working);
+}
+
+#[test]
+fn a_processor_that_is_paused_or_rewound_says_so() {
+    let paused = known(1, 1, |topology, _| topology.activity = Activity::Paused);
+    assert_eq!(line(&paused, since(99)).state, State::Paused);
+    let rewound = known(1, 1, |topology, _| {
+        (topology.generation, topology.rewind) = (1, Some(Position::Beginning));
+    });
+    assert_eq!(rewound.position(&rewound.leases[0].document), Position::Beginning);
+    let seen = known(1, 1, |topology, lease| {
+        (topology.generation, topology.rewind) = (1, Some(Position::Beginning));
+        lease.generation = 1;
+    });
+    let place = Position::Continuation("c".to_owned());
+    assert_eq!(seen.position(&seen.leases[0].document), place);
+}
+
+#[test]
+fn a_processor_that_was_never_started_is_none() {
+    assert!(matches!(
+        Known::new(Vec::new(), NOW),
+        Err(CliError::Control(ControlError::NoProcessor))
+    ));
+}

@@ -1,0 +1,265 @@
+//! `cosmos-es processors`: what processors there are, and what all their workers are told.
+
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    CliError,
+    args::{Format, TargetArgs, parse_time},
+    output::{JsonArray, Output},
+    table::{Align, Table, counted},
+    target::{Account, Missing},
+    until_stopped,
+};
+use crate::feed::{
+    Control, CosmosLeases, Overview,
+    documents::{Activity, Position},
+};
+
+/// The container of the leases.
+pub(super) const LEASES_CONTAINER: &str = "leases";
+/// The processor unless another is named.
+pub(super) const PROCESSOR_DEFAULT: &str = "default";
+/// The longest name of a processor: it is a partition key, and stands in every document.
+const NAME_CHARACTERS_MAX: usize = 128;
+
+const EXAMPLES: &str = "\
+Workers honour what they are told within a few seconds. rewind lets all events from a place on come
+again, the beginning or a time. With --output json, list is one array of objects with processor, state,
+leases, workers, parked and generation, and the others are one object: processor and done.
+
+Examples:
+  cosmos-es processors
+  cosmos-es processors pause mails
+  cosmos-es processors resume mails
+  cosmos-es processors rewind mails --to 2026-11-20T10:00:00Z";
+
+/// List the change-feed processors; pause, resume or rewind one
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ProcessorsArgs {
+    /// What is done
+    #[arg(value_enum, default_value_t, value_name = "ACTION")]
+    action: Action,
+    /// The processor; not for list
+    #[arg(value_name = "NAME", value_parser = parse_name)]
+    name: Option<String>,
+    /// Where a rewind goes: beginning, or a time (RFC 3339)
+    #[arg(
+        long,
+        env = "COSMOS_ES_PROCESSORS_TO",
+        value_name = "PLACE",
+        value_parser = parse_position
+    )]
+    to: Option<Position>,
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// What is done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Action {
+    /// Shows all of them
+    #[default]
+    List,
+    /// Lets all workers hold still
+    Pause,
+    /// Lets all workers work again
+    Resume,
+    /// Lets all workers go on at another place
+    Rewind,
+}
+
+/// Reads the name of a processor.
+pub(super) fn parse_name(text: &str) -> Result<String, String> {
+    let characters = text.chars().count();
+    if (1..=NAME_CHARACTERS_MAX).contains(&characters) && !text.chars().any(char::is_control) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("expected 1 to {NAME_CHARACTERS_MAX} characters without control characters"))
+}
+
+fn parse_position(text: &str) -> Result<Position, String> {
+    if text == "beginning" {
+        return Ok(Position::Beginning);
+    }
+    let time = parse_time(text).map_err(|error| format!("{error}, or beginning"))?;
+    Ok(Position::Time(time.as_second()))
+}
+
+/// What a processor is told.
+#[derive(Debug, Clone, PartialEq)]
+enum Order {
+    Pause,
+    Resume,
+    Rewind(Position),
+}
+
+impl ProcessorsArgs {
+    /// Who is told what; nothing for a list.
+    fn order(&self) -> Result<Option<(String, Order)>, CliError> {
+        let wrong = |text: &str| Err(CliError::Usage(text.to_owned()));
+        let order = match (self.action, &self.to) {
+            (Action::List, None) if self.name.is_none() => return Ok(None),
+            (Action::List, None) => return wrong("list takes no name"),
+            (Action::Pause, None) => Order::Pause,
+            (Action::Resume, None) => Order::Resume,
+            (Action::Rewind, Some(position)) => Order::Rewind(position.clone()),
+            (Action::Rewind, None) => return wrong("rewind needs --to: beginning, or a time"),
+            (_, Some(_)) => return wrong("--to is for rewind"),
+        };
+        match &self.name {
+            Some(name) => Ok(Some((name.clone(), order))),
+            None => wrong("name the processor; `cosmos-es processors` lists them"),
+        }
+    }
+}
+
+/// A processor, for programs.
+#[derive(Debug, Serialize)]
+struct ProcessorLine<'a> {
+    processor: &'a str,
+    state: &'static str,
+    leases: usize,
+    workers: usize,
+    parked: usize,
+    generation: u64,
+}
+
+/// What was done, for programs.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    processor: &'a str,
+    done: &'static str,
+}
+
+pub(super) async fn run(
+    args: ProcessorsArgs,
+    out: &mut Output<'_>,
+    stop: &CancellationToken,
+) -> Result<(), CliError> {
+    let order = args.order()?;
+    let account = Account::open(args.target.target(), Missing::Refuse).await?;
+    let doing = async {
+        account.connect().await?;
+        match order {
+            None => list(&account, out).await,
+            Some((name, order)) => tell(&account, &name, order, out).await,
+        }
+    };
+    let result = until_stopped(doing, stop).await;
+    let closed = account.close().await;
+    result.and(closed)
+}
+
+/// What can be told to a processor.
+pub(super) async fn control(account: &Account, processor: &str) -> Result<Control, CliError> {
+    let leases = Box::pin(CosmosLeases::open(&account.options, LEASES_CONTAINER, processor));
+    Ok(Control::new(Arc::new(leases.await?)))
+}
+
+async fn list(account: &Account, out: &mut Output<'_>) -> Result<(), CliError> {
+    let all = Box::pin(CosmosLeases::processors(&account.options, LEASES_CONTAINER)).await?;
+    let mut table = Table::new([Align::Left; 5]);
+    let (mut rows, mut array) = (Vec::new(), JsonArray::default());
+    for leases in all {
+        let name = leases.processor().to_owned();
+        let overview = Control::new(Arc::new(leases)).overview().await?;
+        let line = line(&name, &overview);
+        match out.format() {
+            Format::Table => rows.push(row(&line)),
+            Format::Json => array.push(out, &line)?,
+        }
+    }
+    match out.format() {
+        Format::Table => table.write(out.writer(), &rows).map_err(CliError::Output),
+        Format::Json => array.end(out),
+    }
+}
+
+fn line<'a>(processor: &'a str, overview: &Overview) -> ProcessorLine<'a> {
+    let topology = overview.topology.as_ref();
+    ProcessorLine {
+        processor,
+        state: match topology.map(|topology| topology.activity) {
+            Some(Activity::Paused) => "paused",
+            _ => "running",
+        },
+        leases: overview.leases.len(),
+        workers: topology.map_or(0, |topology| topology.members.len()),
+        parked: overview.parked.len(),
+        generation: topology.map_or(0, |topology| topology.generation),
+    }
+}
+
+fn row(line: &ProcessorLine<'_>) -> [String; 5] {
+    let count = |number: usize, noun| counted(u64::try_from(number).unwrap_or(u64::MAX), noun);
+    [
+        line.processor.to_owned(),
+        line.state.to_owned(),
+        count(line.leases, "lease"),
+        count(line.workers, "worker"),
+        format!("{} parked", line.parked),
+    ]
+}
+
+async fn tell(
+    account: &Account,
+    processor: &str,
+    order: Order,
+    out: &mut Output<'_>,
+) -> Result<(), CliError> {
+    let control = control(account, processor).await?;
+    let done = match order {
+        Order::Pause => control.pause().await.map(|()| "paused"),
+        Order::Resume => control.resume().await.map(|()| "resumed"),
+        Order::Rewind(position) => control.rewind(position).await.map(|()| "rewound"),
+    }?;
+    match out.format() {
+        Format::Table => out.line(&format!("{processor}: {done}")),
+        Format::Json => out.json(&Told { processor, done }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    /// Only the arguments of this command.
+    #[derive(Debug, clap::Parser)]
+    struct Only {
+        #[command(flatten)]
+        args: ProcessorsArgs,
+    }
+
+    fn order(args: &[&str]) -> Result<Option<(String, Order)>, CliError> {
+        Only::try_parse_from(["x"].iter().chain(args)).unwrap().args.order()
+    }
+
+    #[test]
+    fn each_action_has_what_it_needs() {
+        assert_eq!(order(&[]).unwrap(), None);
+        let name = || "a".to_owned();
+        assert_eq!(order(&["pause", "a"]).unwrap(), Some((name(), Order::Pause)));
+        assert_eq!(order(&["resume", "a"]).unwrap(), Some((name(), Order::Resume)));
+        let rewind = order(&["rewind", "a", "--to", "1970-01-01T00:00:07Z"]).unwrap();
+        assert_eq!(rewind, Some((name(), Order::Rewind(Position::Time(7)))));
+        for wrong in
+            [&["list", "a"][..], &["pause"], &["rewind", "a"], &["pause", "a", "--to", "beginning"]]
+        {
+            assert!(order(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_short_and_plain() {
+        assert_eq!(parse_name("mails").as_deref(), Ok("mails"));
+        assert!(parse_name("").is_err() && parse_name("a\nb").is_err());
+        assert!(parse_name(&"a".repeat(129)).is_err());
+    }
+}

@@ -1,0 +1,132 @@
+//! Real worker processes on a separate strict endpoint: killed, stopped, split, throttled, told.
+
+mod fleet;
+mod ledger;
+mod receiver;
+
+use cosmos_event_store::feed::documents::Position;
+use serde_json::json;
+
+use self::{fleet::Fleet, ledger::Ledger, receiver::Receiver};
+
+const ALL: [&str; 3] = ["a", "b", "c"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ranges_of_a_killed_worker_are_taken_over() {
+    let mut fleet = Fleet::start(4).await;
+    fleet.join_all(&ALL).await;
+    let import = fleet.import(150, 1..=20);
+    // It holds a range and has events of it, and more are on their way.
+    fleet.wait("a works", |ledger| ledger.has_from("a")).await;
+    fleet.kill("a");
+    import.done();
+    fleet.wait_complete(150, 20).await;
+    fleet.wait_owners(&["b", "c"]).await;
+    fleet.import(150, 21..=25).done();
+    fleet.wait_complete(150, 25).await;
+    fleet.ledger().check_order();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_comes_twice_when_a_worker_is_stopped() {
+    let mut fleet = Fleet::start(4).await;
+    fleet.join_all(&ALL).await;
+    let import = fleet.import(150, 1..=20);
+    fleet.wait("b works", |ledger| ledger.has_from("b")).await;
+    assert_eq!(fleet.stop("b"), 0);
+    import.done();
+    fleet.wait_complete(150, 20).await;
+    fleet.wait_owners(&["a", "c"]).await;
+    fleet.ledger().check_order();
+    fleet.ledger().check_once();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_split_loses_nothing() {
+    let mut fleet = Fleet::start(2).await;
+    fleet.join_all(&["a", "b"]).await;
+    let import = fleet.import(150, 1..=15);
+    fleet.wait("there is work", |ledger| ledger.has_from("a")).await;
+    fleet.manage(
+        "split",
+        &json!({"database": "event-store", "container": "events", "partition": 0}),
+    );
+    import.done();
+    fleet.wait_complete(150, 15).await;
+    // Who starts compares free leases with the partitions.
+    assert_eq!((fleet.stop("a"), fleet.stop("b")), (0, 0));
+    fleet.join("c").await;
+    fleet.wait_lag("three ranges", |ranges| ranges.len() == 3).await;
+    fleet.wait_owners(&["c"]).await;
+    fleet.import(150, 16..=20).done();
+    fleet.wait_complete(150, 20).await;
+    fleet.ledger().check_order();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leases_that_cannot_be_renewed_lose_nothing() {
+    let mut fleet = Fleet::start(4).await;
+    fleet.join_all(&ALL).await;
+    let import = fleet.import(150, 1..=10);
+    fleet.wait("there is work", |ledger| ledger.has_from("a")).await;
+    // Longer than a renewal lasts, so that all workers must lay down their work.
+    fleet.manage(
+        "faults",
+        &json!({"match": {"container": "leases", "kinds": ["batch", "query_items"]}, "seconds": 10,
+                "action": {"type": "status", "status": 429, "substatus": 3200, "retryAfterMs": 100}}),
+    );
+    import.done();
+    fleet.import(150, 11..=20).done();
+    fleet.wait_complete(150, 20).await;
+    fleet.wait_owners(&ALL).await;
+    fleet.ledger().check_order();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_workers_pause_resume_and_rewind() {
+    let mut fleet = Fleet::start(4).await;
+    fleet.join_all(&ALL).await;
+    fleet.import(60, 1..=3).done();
+    fleet.wait_complete(60, 3).await;
+    fleet.run(&["processors", "pause", "default"]);
+    // Beats that were sent before may not have seen it.
+    fleet.wait_beats(2).await;
+    fleet.import(60, 4..=6).done();
+    fleet.wait_beats(2).await;
+    assert_eq!(fleet.ledger().most(), 3, "a worker did not hold still");
+    assert!(fleet.lag().iter().all(|range| range["state"] == "paused"));
+    fleet.run(&["processors", "resume", "default"]);
+    fleet.wait_complete(60, 6).await;
+    fleet.ledger().check_once();
+    fleet.run(&["processors", "rewind", "default", "--to", "beginning"]);
+    fleet.wait("all again", |ledger| ledger.is_complete(60, 6, 2)).await;
+    fleet.ledger().check_order();
+    assert_eq!(fleet.overview().await.topology.unwrap().rewind, Some(Position::Beginning));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_refused_is_parked_and_the_others_go_on() {
+    let receiver = Receiver::start(|stream, attempt| match (stream, attempt) {
+        ("s-7", _) => 422,
+        ("s-8", 1 | 2) => 503,
+        _ => 200,
+    });
+    let mut fleet = Fleet::start(4).await;
+    fleet.join_posting("a", &receiver.url()).await;
+    fleet.join_posting("b", &receiver.url()).await;
+    fleet.import(40, 1..=3).done();
+    let others = |posts: &Ledger| posts.without("s-7").is_complete_of(39, 3);
+    receiver.wait(others).await;
+    let parked = fleet.wait_parked().await;
+    assert_eq!(parked["stream"], "s-7");
+    assert_eq!(parked["event"], 1);
+    assert_eq!(parked["reason"], "the receiver answered 422");
+    assert_eq!(parked["attempts"], 1);
+    // What comes later waits behind it.
+    fleet.import(40, 4..=5).done();
+    receiver.wait(|posts: &Ledger| posts.without("s-7").is_complete_of(39, 5)).await;
+    assert!(receiver.attempts("s-7").iter().all(|(_, last)| *last <= 3));
+    assert_eq!(receiver.keys("s-8").iter().filter(|key| *key == "s-8-1-3").count(), 3);
+    fleet.run(&["parked", "discard", "s-7", "--yes"]);
+    assert!(fleet.overview().await.parked.is_empty());
+}

@@ -1,0 +1,107 @@
+//! What was delivered, and what must hold of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// One run of events of a stream.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    pub(super) worker: String,
+    pub(super) epoch: u64,
+    pub(super) numbers: Vec<u64>,
+}
+
+/// The runs of each stream, as they came.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ledger(BTreeMap<String, Vec<Run>>);
+
+/// The numbers of the events of a delivery.
+pub(super) fn numbers(delivery: &Value) -> Vec<u64> {
+    let events = delivery["events"].as_array().unwrap();
+    events.iter().map(|event| event["sequenceNumber"].as_u64().unwrap()).collect()
+}
+
+impl Ledger {
+    pub(super) fn note(&mut self, worker: &str, delivery: &Value) {
+        let numbers = numbers(delivery);
+        assert!(numbers.is_sorted_by(|one, next| one + 1 == *next), "{numbers:?}");
+        assert!(!numbers.is_empty());
+        let stream = delivery["stream"].as_str().unwrap().to_owned();
+        let epoch = delivery["epoch"].as_u64().unwrap();
+        self.0.entry(stream).or_default().push(Run { worker: worker.to_owned(), epoch, numbers });
+    }
+
+    pub(super) fn has_from(&self, worker: &str) -> bool {
+        self.0.values().flatten().any(|run| run.worker == worker)
+    }
+
+    /// All but one stream.
+    pub(super) fn without(&self, stream: &str) -> Self {
+        let mut others = self.clone();
+        others.0.remove(stream);
+        others
+    }
+
+    /// Whether so many streams have their events up to a number.
+    pub(super) fn is_complete_of(&self, streams: usize, last: u64) -> bool {
+        self.is_complete(streams, last, 1)
+    }
+
+    /// Whether so many streams have all their events up to a number, each at least so many times.
+    pub(super) fn is_complete(&self, streams: usize, last: u64, times: usize) -> bool {
+        self.0.len() == streams
+            && self.0.values().all(|runs| {
+                let mut counts = BTreeMap::<u64, usize>::new();
+                for number in runs.iter().flat_map(|run| &run.numbers) {
+                    *counts.entry(*number).or_default() += 1;
+                }
+                (1..=last).all(|number| counts.get(&number).is_some_and(|count| *count >= times))
+            })
+    }
+
+    /// How many streams are not complete, for the message of a failure.
+    pub(super) fn missing(&self, last: u64) -> Vec<(&String, &Vec<Run>)> {
+        let is_missing = |runs: &Vec<Run>| {
+            let had: BTreeSet<u64> = runs.iter().flat_map(|run| run.numbers.clone()).collect();
+            (1..=last).any(|number| !had.contains(&number))
+        };
+        self.0.iter().filter(|(_, runs)| is_missing(runs)).collect()
+    }
+
+    /// The last number of all.
+    pub(super) fn most(&self) -> u64 {
+        self.0.values().flatten().flat_map(|run| run.numbers.clone()).max().unwrap_or_default()
+    }
+
+    /// Whoever had a stream in an epoch delivered it alone, without gap and without repeating; whoever came
+    /// after began not behind the next event.
+    pub(super) fn check_order(&self) {
+        for (stream, runs) in &self.0 {
+            let mut epochs = BTreeMap::<u64, Vec<&Run>>::new();
+            for run in runs {
+                epochs.entry(run.epoch).or_default().push(run);
+            }
+            let mut done = 0;
+            for (epoch, runs) in epochs {
+                let workers: BTreeSet<&str> = runs.iter().map(|run| run.worker.as_str()).collect();
+                assert_eq!(workers.len(), 1, "{stream} in epoch {epoch}: {runs:?}");
+                let numbers: Vec<u64> = runs.iter().flat_map(|run| run.numbers.clone()).collect();
+                let is_gapless = numbers.is_sorted_by(|one, next| one + 1 == *next);
+                assert!(is_gapless, "{stream} in epoch {epoch}: {numbers:?}");
+                assert!(numbers[0] <= done + 1, "{stream} in epoch {epoch}: a gap behind {done}");
+                done = done.max(numbers[numbers.len() - 1]);
+            }
+        }
+    }
+
+    /// No event came twice.
+    pub(super) fn check_once(&self) {
+        for (stream, runs) in &self.0 {
+            let mut had = BTreeSet::new();
+            for number in runs.iter().flat_map(|run| &run.numbers) {
+                assert!(had.insert(number), "{stream}: {number} came twice: {runs:?}");
+            }
+        }
+    }
+}
