@@ -1,10 +1,45 @@
 //! The change-feed processor: every change of a container, at least once, in order per partition key.
 //!
 //! Any number of hosts share the feed of a container. The key-hash space is cut into [ranges](FeedRange);
-//! each has a lease, and whoever holds the lease reads the range. This module has the parts that decide,
-//! as pure functions: which host should hold which lease ([`balancer`]), who is alive ([`liveness`]),
-//! whether the leases cover the key space ([`coverage`]), what may run side by side ([`schedule`]), and
-//! how far a lease has come ([`progress`]). They read no clock and do no IO.
+//! each has a lease, and whoever holds the lease reads the range and hands its changes to a [`Handler`].
+//! A [`Processor`] is one host; [`Control`] tells all of them to pause, resume or rewind.
+//!
+//! What decides is a pure function, without clock or IO: which host should hold which lease
+//! ([`balancer`]), who is alive ([`liveness`]), whether the leases cover the key space ([`coverage`]), what
+//! may run side by side ([`schedule`]), and how far a lease has come ([`progress`]). The loops around them
+//! know a [`Feed`] and a [`LeaseStore`], on Cosmos DB or in [`memory`], so that whole processors run in a
+//! simulation.
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use cosmos_event_store::{Credential, StoreOptions};
+//! use cosmos_event_store::feed::{
+//!     CosmosFeed, CosmosLeases, Delivery, FeedFields, Handler, HandlerFault, Processor, ProcessorOptions,
+//! };
+//! use futures::future::BoxFuture;
+//!
+//! struct Count;
+//!
+//! impl Handler for Count {
+//!     fn handle<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Result<(), HandlerFault>> {
+//!         Box::pin(async move {
+//!             println!("{} changes of {}", delivery.changes.len(), delivery.key);
+//!             Ok(())
+//!         })
+//!     }
+//! }
+//!
+//! # async fn example(account: StoreOptions) -> Result<(), Box<dyn std::error::Error>> {
+//! let fields = FeedFields::new("/aggregateId", "/sequenceNumber")?;
+//! let feed = CosmosFeed::open(&account, "events", fields).await?;
+//! let leases = CosmosLeases::open(&account, "leases", "counter").await?;
+//! let options = ProcessorOptions::new("host-1");
+//! let host = Processor::new(Arc::new(feed), Arc::new(leases), Arc::new(Count), options).start()?;
+//! host.wait_caught_up().await;
+//! host.shutdown(std::time::Duration::from_secs(10)).await?;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! It knows nothing of events, projections or HTTP.
 

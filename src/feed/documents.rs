@@ -187,7 +187,7 @@ pub struct Parked {
     pub attempts: u32,
     /// When, in seconds since 1970, UTC.
     pub since: i64,
-    /// Whether an operator has asked to try again.
+    /// Reserved for an operator's wish to try again; nothing acts on it yet.
     #[serde(default)]
     pub redrive: bool,
 }
