@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::account::{Endpoint, cosmos_es};
 
-const LOG: &str = "../shared/data/loan-applications.jsonl.gz";
+/// Where it is, below one of the folders that this one is in.
+const LOG: &str = "shared/data/loan-applications.jsonl.gz";
 /// About as many events as the real log has.
 const QUOTES: &str = "8000";
 
@@ -30,8 +31,8 @@ fn import_once(endpoint: &Endpoint, log: &Path, suffix: &str) -> u64 {
 }
 
 fn log_file(folder: &Path) -> PathBuf {
-    let real = Path::new(env!("CARGO_MANIFEST_DIR")).join(LOG);
-    if real.exists() {
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    if let Some(real) = folders.map(|folder| folder.join(LOG)).find(|log| log.exists()) {
         return real;
     }
     println!("a generated log of {QUOTES} quotes stands in for the real one");

@@ -42,8 +42,10 @@ impl Handler for Counting {
 pub(crate) async fn feed_vs_sdk(scale: &Scale) {
     let folder = scratch();
     let endpoint = Endpoint::start(&folder.path().join("data"), PARTITIONS);
+    let account = Account::of(&endpoint);
+    account.store().await;
     let events = log::import(&endpoint, folder.path(), scale.logs);
-    let (account, container) = (Account::of(&endpoint), sdk::container(&endpoint).await);
+    let container = sdk::container(&endpoint).await;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     let mut runs = 0;
     // The first round warms up.
