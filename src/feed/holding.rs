@@ -131,7 +131,7 @@ pub(super) struct Holding {
     idle: std::time::Duration,
     progress: Progress,
     schedule: Schedule<Change>,
-    running: JoinSet<(String, Vec<u64>, Vec<Change>, Outcome)>,
+    running: JoinSet<(String, Vec<u64>, Arc<[Change]>, Outcome)>,
     parked: BTreeSet<String>,
     /// The keys that were parked when the host looked last, and what it has seen since.
     listed: BTreeSet<String>,
@@ -295,9 +295,10 @@ impl Holding {
     fn start_run(&mut self, permit: OwnedSemaphorePermit) {
         let Some(run) = self.schedule.start() else { return };
         let shared = Arc::clone(&self.shared);
+        let changes: Arc<[Change]> = run.changes.into();
         let delivery = Delivery {
             key: run.key.clone(),
-            changes: run.changes.clone().into(),
+            changes: Arc::clone(&changes),
             range: self.lease.document.range.clone(),
             epoch: self.lease.document.epoch,
             attempt: 1,
@@ -307,7 +308,7 @@ impl Holding {
         self.running.spawn(async move {
             let outcome = attempt(&*shared.handler, delivery, &shared.options, random).await;
             drop(permit);
-            (run.key, run.pages, run.changes, outcome)
+            (run.key, run.pages, changes, outcome)
         });
     }
 

@@ -24,7 +24,10 @@ pub(super) enum Advanced {
 pub(super) async fn advance(reader: &mut Reader, reads: bool) -> Advanced {
     match reader {
         Reader::Closed { at } | Reader::Open { at, .. } if reads => {
-            tokio::time::sleep_until(*at).await;
+            // A timer counts whole milliseconds: a page that is due does not wait for the next one.
+            if *at > Instant::now() {
+                tokio::time::sleep_until(*at).await;
+            }
             Advanced::Due
         }
         Reader::Opening(opening) => Advanced::Opened(opening.await),

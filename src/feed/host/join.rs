@@ -62,14 +62,15 @@ impl HostTask {
             |fault: crate::feed::FeedFault| StoreFault::Unavailable(fault.to_string());
         let start = self.shared.options.start;
         let ranges = self.shared.feed.ranges().await.map_err(unavailable)?;
+        let topology = Topology {
+            start,
+            generation: 0,
+            rewind: None,
+            activity: Activity::Running,
+            members: vec![self.me.incarnation.clone()],
+        };
         let mut operations = vec![
-            Operation::Create(Document::Topology(Topology {
-                start,
-                generation: 0,
-                rewind: None,
-                activity: Activity::Running,
-                members: vec![self.me.incarnation.clone()],
-            })),
+            Operation::Create(Document::Topology(topology.clone())),
             Operation::Upsert(Document::Host(self.me.clone())),
         ];
         // What does not fit is found missing by the check of coverage.
@@ -78,7 +79,12 @@ impl HostTask {
             let lease = self.new_lease(range, position);
             operations.push(Operation::Create(Document::Lease(lease)));
         }
-        self.shared.leases.commit(operations).await.map(|_| ())
+        let done = self.shared.leases.commit(operations).await?;
+        // Known at once, so that work begins without another look.
+        if let Some(Done::Written { etag, stored_at }) = done.into_iter().next() {
+            self.topology = Some(Stored { document: topology, etag, stored_at });
+        }
+        Ok(())
     }
 
     /// Where a range begins. "Now" is settled once and for all, when the lease is made.
