@@ -166,7 +166,8 @@ impl HostTask {
                 () = tokio::time::sleep_until(self.next_list), if self.topology.is_some() => {
                     self.list().await;
                 }
-                () = tokio::time::sleep_until(self.next_survey), if self.topology.is_some() => {
+                // Leases that were not listed yet would seem to fit.
+                () = tokio::time::sleep_until(self.next_survey), if self.listed_topology.is_some() => {
                     self.survey().await;
                 }
             }
