@@ -21,8 +21,9 @@ use tokio::sync::watch;
 use super::ledger::Ledger;
 use crate::cli::program::{Place, Running, line};
 
-/// A test that waits longer than this has failed.
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+/// A test that waits longer than this has failed. It is less than the minute after which workers look at
+/// everything by themselves: what they are told must not wait for that.
+pub(super) const PATIENCE: Duration = Duration::from_secs(55);
 /// Between two looks at what only can be asked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
