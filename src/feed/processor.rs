@@ -181,3 +181,53 @@ impl Drop for RunningProcessor {
         self.task.abort();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::future::BoxFuture;
+
+    use super::*;
+    use crate::feed::{
+        FeedRange,
+        documents::{Document, Lag},
+        handler::{Delivery, HandlerFault},
+        memory::{MemoryFeed, MemoryLeases, Weather},
+    };
+
+    struct Nothing;
+
+    impl Handler for Nothing {
+        fn handle<'a>(&'a self, _: &'a Delivery) -> BoxFuture<'a, Result<(), HandlerFault>> {
+            std::future::ready(Ok(())).boxed()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_range_is_not_checkpointed_again() {
+        let weather = Weather::fine(1, Duration::from_millis(5));
+        let feed = MemoryFeed::new(weather.clone(), vec![FeedRange::full()], true);
+        let leases = MemoryLeases::new(weather);
+        feed.write("a", 3);
+        let options = ProcessorOptions::new("host");
+        let (beat, stores) = (options.beat, Arc::new(leases.clone()));
+        let host = Processor::new(Arc::new(feed), stores, Arc::new(Nothing), options);
+        let host = host.start().unwrap();
+        host.wait_caught_up().await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let before = leases.commits();
+        let minute = Duration::from_mins(1);
+        tokio::time::sleep(minute).await;
+        let beats = minute.div_duration_f64(beat).ceil();
+        let commits = u32::try_from(leases.commits() - before).unwrap();
+        assert!(f64::from(commits) <= beats + 1.0, "{commits} commits, {beats} beats");
+
+        let is_done = |lag: Option<Lag>| lag == Some(Lag::default());
+        let done = leases
+            .peek()
+            .into_iter()
+            .any(|found| matches!(found.document, Document::Lease(lease) if is_done(lease.lag)));
+        assert!(done, "the lease says that nothing is behind");
+        let status = host.status();
+        assert!(status.leases[0].held.as_ref().is_some_and(|held| held.is_caught_up));
+    }
+}

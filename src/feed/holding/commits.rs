@@ -67,6 +67,11 @@ impl Commits {
         self.read = Some(continuation);
     }
 
+    /// Whether reading has come to this place already.
+    pub(super) fn is_read_up_to(&self, continuation: &str) -> bool {
+        self.read.as_deref() == Some(continuation)
+    }
+
     /// Where to open the range: behind what was read.
     pub(super) fn position(&self, lease: &Lease) -> Position {
         self.read.clone().map_or_else(|| lease.position.clone(), Position::Continuation)
@@ -195,7 +200,8 @@ impl Holding {
                 for (parked, pages) in parked {
                     self.set_aside(&parked.key, &pages);
                 }
-                self.tell(false);
+                // A checkpoint does not change whether there is anything new.
+                self.tell(self.state.is_caught_up);
             }
             (UnderWay::Look, Ok(done)) => match done.into_iter().next() {
                 Some(Done::Read(found)) => return self.found(*found),

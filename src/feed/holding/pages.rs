@@ -133,6 +133,11 @@ impl Holding {
             }
         }
         let is_empty = read_lsn.is_none();
+        // A page that only says again that there is nothing new is no reason for a checkpoint. The first one
+        // is: the lease then says that nothing is behind.
+        if is_empty && self.state.is_caught_up && self.commits.is_read_up_to(&continuation) {
+            return self.tell(is_empty);
+        }
         let ordinal = self.progress.read(by_key.len(), continuation.clone(), stored_at);
         self.commits.read_up_to(continuation);
         for (key, changes) in by_key {
