@@ -107,8 +107,8 @@ async fn a_stream_that_is_refused_is_parked_and_the_others_go_on() {
         _ => 200,
     });
     let mut fleet = Fleet::start(4).await;
-    fleet.join_posting("a", &receiver.url()).await;
-    fleet.join_posting("b", &receiver.url()).await;
+    fleet.join_posting("a", &receiver.url());
+    fleet.join_posting("b", &receiver.url());
     fleet.import(40, 1..=3).done();
     let others = |posts: &Ledger| posts.without("s-7").is_complete_of(39, 3);
     receiver.wait(others).await;
