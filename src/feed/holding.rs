@@ -118,6 +118,14 @@ enum Reader {
     },
 }
 
+/// A run that has ended.
+struct Ended {
+    key: String,
+    pages: Vec<u64>,
+    changes: Arc<[Change]>,
+    outcome: Outcome,
+}
+
 /// A lease that this host holds.
 pub(super) struct Holding {
     shared: Arc<Shared>,
@@ -131,7 +139,7 @@ pub(super) struct Holding {
     idle: std::time::Duration,
     progress: Progress,
     schedule: Schedule<Change>,
-    running: JoinSet<(String, Vec<u64>, Arc<[Change]>, Outcome)>,
+    running: JoinSet<Ended>,
     parked: BTreeSet<String>,
     /// The keys that were parked when the host looked last, and what it has seen since.
     listed: BTreeSet<String>,
@@ -230,7 +238,7 @@ impl Holding {
                     self.take_listing();
                 }
                 Some(ended) = self.running.join_next(), if !self.running.is_empty() => {
-                    let Ok((key, pages, changes, outcome)) = ended else { return End::Fenced };
+                    let Ok(Ended { key, pages, changes, outcome }) = ended else { return End::Fenced };
                     self.ended(&key, &pages, &changes, outcome);
                 }
                 done = self.commits.next() => {
@@ -308,7 +316,7 @@ impl Holding {
         self.running.spawn(async move {
             let outcome = attempt(&*shared.handler, delivery, &shared.options, random).await;
             drop(permit);
-            (run.key, run.pages, changes, outcome)
+            Ended { key: run.key, pages: run.pages, changes, outcome }
         });
     }
 

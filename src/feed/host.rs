@@ -248,18 +248,17 @@ impl HostTask {
         self.drop_lost();
         self.tell_parked();
         self.mend().await;
-        if self.is_settling() {
+        if self.is_rewinding() {
             self.look_soon();
         }
         self.balance().await;
     }
 
-    /// Whether a lease is free, or has not been rewound yet. Who lets go of it tells nobody, and it may be
-    /// this host that is to take it.
-    fn is_settling(&self) -> bool {
+    /// Whether a lease has not been rewound yet. Who lets go of it tells nobody, and it may be this host
+    /// that is to take it.
+    fn is_rewinding(&self) -> bool {
         let generation = self.topology.as_ref().map_or(0, |known| known.document.generation);
-        let mut leases = self.leases.values().map(|lease| &lease.document);
-        leases.any(|lease| lease.owner.is_none() || lease.generation < generation)
+        self.leases.values().any(|lease| lease.document.generation < generation)
     }
 
     fn parked_keys(&self) -> BTreeSet<String> {

@@ -6,6 +6,7 @@
 
 mod documents;
 mod layers;
+mod leases;
 mod manifests;
 mod markdown;
 mod service;

@@ -44,12 +44,12 @@ fn known(beat_age: u64, lease_age: u64, change: impl FnOnce(&mut Topology, &mut 
     Known::new(documents, NOW).unwrap()
 }
 
-fn line(known: &Known, behind: Option<Behind>) -> RangeLine {
-    known.line(&known.leases[0], behind)
+fn line(known: &Known, behind: impl Into<Option<Behind>>) -> RangeLine {
+    known.line(&known.leases[0], behind.into())
 }
 
-fn since(age: u64) -> Option<Behind> {
-    Some(Behind { since: Some(NOW_SECONDS - age), transactions: 4 })
+fn since(age: u64) -> Behind {
+    Behind { since: Some(NOW_SECONDS - age), transactions: 4 }
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn the_lag_is_that_of_the_feed_and_not_what_was_once_written() {
         state: State::Working,
     };
     assert_eq!(found, expected);
-    let idle = line(&known, Some(Behind::default()));
+    let idle = line(&known, Behind::default());
     assert_eq!((idle.state, idle.lag_seconds), (State::Idle, Some(0)));
     let unknown = line(&known, None);
     assert_eq!((unknown.state, unknown.lag_seconds), (State::Working, None));
@@ -77,7 +77,7 @@ fn stalled_is_told_apart_from_idle_and_from_slow() {
         (31, since(31), State::Stalled),
         (31, since(30), State::Working),
         (30, since(500), State::Working),
-        (500, Some(Behind::default()), State::Idle),
+        (500, Behind::default(), State::Idle),
     ] {
         assert_eq!(line(&known(1, lease_age, |_, _| {}), behind).state, state, "{lease_age}");
     }

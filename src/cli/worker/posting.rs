@@ -108,15 +108,14 @@ fn idempotency_key(delivery: &Delivery) -> String {
 }
 
 fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
+    let encode = |byte: u8| {
         if byte.is_ascii_graphic() && byte != b'%' {
-            encoded.push(char::from(byte));
+            char::from(byte).to_string()
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            format!("%{byte:02X}")
         }
-    }
-    encoded
+    };
+    text.bytes().map(encode).collect()
 }
 
 #[cfg(test)]

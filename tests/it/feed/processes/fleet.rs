@@ -92,13 +92,13 @@ impl Fleet {
     /// Starts workers, and waits until each of them has a range.
     pub(super) async fn join_all(&mut self, names: &[&str]) {
         for name in names {
-            self.join(name).await;
+            self.join(name);
         }
         self.wait_owners(names).await;
     }
 
     /// Starts a worker that prints, and waits until it says that it works.
-    pub(super) async fn join(&mut self, name: &str) {
+    pub(super) fn join(&mut self, name: &str) {
         let mut out = self.spawn(name, "stdout");
         let (worker, ledger) = (name.to_owned(), self.ledger.clone());
         let reading = std::thread::spawn(move || {
@@ -116,7 +116,7 @@ impl Fleet {
     }
 
     /// Starts a worker that posts.
-    pub(super) async fn join_posting(&mut self, name: &str, url: &str) {
+    pub(super) fn join_posting(&mut self, name: &str, url: &str) {
         drop(self.spawn(name, url));
     }
 
