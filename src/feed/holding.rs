@@ -149,6 +149,8 @@ pub(super) struct Holding {
     drained_by: Option<Instant>,
     random: Random,
     state: Seen,
+    /// The range cannot be read as it is.
+    has_moved: bool,
 }
 
 impl Holding {
@@ -174,6 +176,7 @@ impl Holding {
             stop: CancellationToken::new(),
             random: Random::new(seed),
             state: Seen::default(),
+            has_moved: false,
             shared,
             parked: listed.clone(),
             lease,
@@ -196,7 +199,7 @@ impl Holding {
     async fn work(&mut self) -> End {
         let mut fence = self.shared.fence.clone();
         loop {
-            let wish = self.wishes.borrow().clone();
+            let wish = self.wish();
             let until = *fence.borrow();
             if Instant::now() >= until {
                 return End::Fenced;
@@ -261,6 +264,14 @@ impl Holding {
                     }
                 }
             }
+        }
+    }
+
+    /// What is to be done. A range that cannot be read is given away, whatever the host wishes.
+    fn wish(&self) -> Wish {
+        match self.wishes.borrow().clone() {
+            Wish::Work | Wish::Pause if self.has_moved => Wish::Release,
+            wish => wish,
         }
     }
 

@@ -95,6 +95,8 @@ pub(super) struct HostTask {
     held: BTreeMap<String, Held>,
     ends: JoinSet<(String, End)>,
     resting: BTreeMap<String, Instant>,
+    /// Leases that do not fit the partitions, as they were compared last: nobody takes them.
+    unfit: BTreeSet<String>,
     /// Leases whose places cannot be used.
     misplaced: BTreeSet<String>,
     /// Members whose documents are gone, and since when.
@@ -136,6 +138,7 @@ impl HostTask {
             ends: JoinSet::new(),
             resting: BTreeMap::new(),
             absent: BTreeMap::new(),
+            unfit: BTreeSet::new(),
             misplaced: BTreeSet::new(),
             listed_topology: None,
             suspect: Repair::default(),

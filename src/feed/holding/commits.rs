@@ -186,7 +186,9 @@ impl Holding {
         let now = Instant::now();
         let interval = self.shared.options.checkpoint_interval;
         match (what, done) {
-            (UnderWay::Release, Ok(_)) => return Some(End::Released),
+            (UnderWay::Release, Ok(_)) => {
+                return Some(if self.has_moved { End::Moved } else { End::Released });
+            }
             (UnderWay::Split, Ok(_)) => return Some(End::Split),
             (UnderWay::Checkpoint { lease, parked }, Ok(done)) => {
                 if let Some(Done::Written { etag, stored_at }) = done.into_iter().next_back() {

@@ -102,7 +102,12 @@ impl Holding {
                 self.reader = Reader::Closed { at: later(Instant::now(), wait) };
                 None
             }
-            FeedFault::Moved => Some(End::Moved),
+            FeedFault::Moved => {
+                // What was read is finished; then the lease is free for whoever fits it to the partitions.
+                self.has_moved = true;
+                self.reader = Reader::Closed { at: Instant::now() };
+                None
+            }
             FeedFault::BadPosition(reason) => Some(End::BadPlace(reason)),
             FeedFault::Refused(reason) => Some(End::Refused(reason)),
         }

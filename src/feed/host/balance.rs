@@ -46,7 +46,9 @@ impl HostTask {
             lease: id.clone(),
             owner: lease.document.owner.clone(),
         };
-        let rests = |(id, _): &(&String, &Stored<Lease>)| !self.resting.contains_key(*id);
+        let rests = |(id, _): &(&String, &Stored<Lease>)| {
+            !self.resting.contains_key(*id) && !self.unfit.contains(*id)
+        };
         self.leases.iter().filter(rests).map(owned).collect()
     }
 
@@ -57,6 +59,7 @@ impl HostTask {
             lease.document.owner.as_ref() == Some(&self.me.incarnation)
                 && !self.held.contains_key(*id)
                 && !self.resting.contains_key(*id)
+                && !self.unfit.contains(*id)
         };
         self.leases.iter().filter(is_idle).map(|(id, _)| id.clone()).collect()
     }

@@ -147,9 +147,36 @@ impl HostTask {
         for (id, lease, children) in splits {
             self.split(&id, &lease, children).await;
         }
-        let merges = parts.into_iter().filter(|(_, leases)| leases.len() > 1);
-        for (partition, leases) in merges {
+        self.unfit.clear();
+        if parts.is_empty() {
+            return;
+        }
+        match self.shared.feed.reads_parts().await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(fault) => {
+                self.trouble = Some(fault.to_string());
+                return;
+            }
+        }
+        for (partition, leases) in parts {
             self.merge(partition, &leases).await;
+        }
+    }
+
+    /// Whether a host that lives works on a lease, or may.
+    fn is_worked_on(&self, lease: &Stored<Lease>) -> bool {
+        let is_member = |owner: &String| {
+            self.listed_topology
+                .as_ref()
+                .is_some_and(|topology| topology.document.members.contains(owner))
+        };
+        match &lease.document.owner {
+            None => false,
+            Some(owner) if *owner == self.me.incarnation => {
+                self.held.contains_key(&lease.document.id())
+            }
+            Some(owner) => is_member(owner),
         }
     }
 
@@ -175,15 +202,15 @@ impl HostTask {
         self.change_leases(operations).await;
     }
 
-    /// Makes the leases on parts of one partition one, where parts cannot be read by themselves.
+    /// Makes the leases on parts of one partition one, once nobody works on any of them: who does finds
+    /// out with the next page, and lets go.
     async fn merge(&mut self, partition: FeedRange, leases: &[Stored<Lease>]) {
-        match self.shared.feed.reads_parts().await {
-            Ok(true) => return,
-            Ok(false) => {}
-            Err(fault) => {
-                self.trouble = Some(fault.to_string());
-                return;
-            }
+        self.unfit.extend(leases.iter().map(|lease| lease.document.id()));
+        if leases.iter().any(|lease| self.is_worked_on(lease)) || !tile(&partition, leases) {
+            let soon = after(Instant::now(), WAITING_INTERVAL);
+            self.next_survey = self.next_survey.min(soon);
+            self.look_soon();
+            return;
         }
         let Some(touch) = self.touch() else { return };
         let mut operations = vec![touch];
@@ -191,6 +218,18 @@ impl HostTask {
         operations.extend(self.replace_by_one(&leases, partition));
         self.change_leases(operations).await;
     }
+}
+
+/// Whether leases, in the order of their ranges, cover a partition without a gap.
+fn tile(partition: &FeedRange, leases: &[Stored<Lease>]) -> bool {
+    let mut end = partition.begin();
+    for lease in leases {
+        if lease.document.range.begin() != end {
+            return false;
+        }
+        end = lease.document.range.end();
+    }
+    end == partition.end()
 }
 
 /// Where a lease can be taken up again in another range: at the time of the last change that is done,
