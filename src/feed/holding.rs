@@ -97,6 +97,8 @@ pub(super) struct Seen {
 
 type Reading = BoxFuture<'static, (Box<dyn FeedReader>, Result<Page, FeedFault>)>;
 type Opening = BoxFuture<'static, Result<Box<dyn FeedReader>, FeedFault>>;
+/// A run that has ended: its key, the pages that its changes are of, the changes, and what became of it.
+type Ran = (String, Vec<u64>, Arc<[Change]>, Outcome);
 type Committing = BoxFuture<'static, Result<Vec<Done>, StoreFault>>;
 
 /// Where reading stands.
@@ -127,7 +129,7 @@ pub(super) struct Holding {
     idle: std::time::Duration,
     progress: Progress,
     schedule: Schedule<Change>,
-    running: JoinSet<(String, Vec<u64>, Arc<[Change]>, Outcome)>,
+    running: JoinSet<Ran>,
     parked: BTreeSet<String>,
     /// The keys that were parked when the host looked last, and what it has seen since.
     listed: BTreeSet<String>,
