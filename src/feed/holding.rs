@@ -298,6 +298,9 @@ impl Holding {
         let now = Instant::now();
         let drain = self.shared.options.drain_time_max;
         let until = *self.drained_by.get_or_insert(now.checked_add(drain).unwrap_or(now));
+        // A page that is still on its way would be handled here, and come again behind the place that is
+        // given away.
+        self.reader = Reader::Closed { at: now };
         if now >= until {
             self.stop.cancel();
         }
