@@ -147,11 +147,11 @@ fn what_makes_no_sense_is_refused_before_anything_is_done() {
     for args in [
         &["lag"][..],
         &["parked"],
+        &["parked", "discard", "a", "--yes"],
         &["processors", "pause", "a"],
         &["processors", "rewind", "a", "--to", "beginning"],
     ] {
         place.run(args).failed(1, "there is no such processor");
     }
-    place.run(&["parked", "discard", "a", "--yes"]).failed(1, "the key is not parked");
     assert_eq!(place.json(&["processors"]), json!([]));
 }
