@@ -90,6 +90,23 @@ fn fine_weather() {
     with_seeds(10, |_, _| Plan { hosts: 2, partitions: 3, ..Plan::default() });
 }
 
+/// The documents of hosts that died long ago are gone, and their leases are free nevertheless.
+#[test]
+fn a_dead_host_without_a_document_is_struck_off() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        tokio::time::pause();
+        let mut world = World::new(1);
+        let mut random = Random::new(1);
+        world.prepare(Plan { hosts: 1, partitions: 2, ..Plan::default() }, &mut random);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        world.replace_host(&mut random).await;
+        world.step(&mut random);
+        world.calm(&mut random).await;
+        world.check_all();
+    });
+}
+
 #[test]
 fn hosts_come_and_go() {
     with_seeds(4, |_, _| Plan { hosts: 5, partitions: 4, kills: 15, stops: 15, ..Plan::default() });

@@ -113,11 +113,16 @@ impl HostTask {
             self.next_beat = Instant::now();
             return;
         }
-        let is_dead = |member: &&String| !self.alive.contains(member);
+        let (now, expiry) = (Instant::now(), self.shared.options.expiry);
+        let is_dead = |member: &&String| {
+            // A member that joined since the beat was sent has not been looked at yet.
+            let was_read = self.others.iter().any(|other| other.incarnation == **member);
+            let absent = self.absent.get(*member);
+            let is_gone =
+                absent.is_some_and(|since| now.saturating_duration_since(*since) >= expiry);
+            (was_read && !self.alive.contains(member)) || is_gone
+        };
         let dead: Vec<String> = members.iter().filter(is_dead).cloned().collect();
-        let seen: Vec<String> = self.others.iter().map(|other| other.incarnation.clone()).collect();
-        // A member that joined since the beat was sent has not been looked at yet.
-        let dead: Vec<String> = dead.into_iter().filter(|member| seen.contains(member)).collect();
         if !dead.is_empty() {
             self.strike(&dead).await;
         }

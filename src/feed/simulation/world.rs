@@ -10,7 +10,7 @@ use crate::{
     feed::{
         FeedRange, Processor, ProcessorOptions, RunningProcessor,
         coverage::check,
-        documents::{Document, Lease, Position},
+        documents::{Document, Lease, Position, host_id},
         handler::Random,
         memory::{MemoryFeed, MemoryLeases, Weather, Written},
     },
@@ -107,6 +107,17 @@ impl World {
         let count = u64::try_from(self.hosts.len()).unwrap();
         let place = random.next().checked_rem(count)?;
         Some(self.hosts.swap_remove(usize::try_from(place).unwrap()))
+    }
+
+    /// A host dies, its document goes, and another one starts.
+    pub(super) async fn replace_host(&mut self, random: &mut Random) {
+        let host = self.take_host(random).unwrap();
+        let id = host_id(host.incarnation());
+        host.kill();
+        // What it has sent is still on its way.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.leases.remove(&id);
+        self.start(random);
     }
 
     /// Something happens.
