@@ -57,6 +57,7 @@ pub mod options;
 mod processor;
 pub mod progress;
 mod range;
+pub mod restart;
 pub mod schedule;
 #[cfg(test)]
 mod simulation;
@@ -64,7 +65,7 @@ mod source;
 mod store;
 
 pub use self::{
-    control::{Control, ControlError, Overview},
+    control::{Control, ControlError, Overview, Positions},
     cosmos::{CosmosFeed, CosmosLeases, FeedFields, InvalidPath},
     handler::{Delivery, Handler, HandlerFault},
     host::{HeldStatus, LeaseStatus, Status},

@@ -24,9 +24,10 @@ use crate::{
     clock::{Clock as _, SystemClock},
     feed::{
         ControlError, CosmosFeed, CosmosLeases, Feed as _, FeedFault, LeaseStore as _,
-        documents::{Activity, Document, Host, Lag, Lease, Position, Stored, Topology},
+        documents::{Activity, Document, Host, Lag, Lease, Position, Saved, Stored, Topology},
         liveness::EXPIRY,
         options::ATTEMPT_TIME_MAX,
+        restart,
     },
 };
 
@@ -225,6 +226,7 @@ struct Behind {
 /// What the documents of a processor say.
 struct Known {
     topology: Topology,
+    saved: Option<Saved>,
     leases: Vec<Stored<Lease>>,
     hosts: Vec<Stored<Host>>,
     now: u64,
@@ -232,25 +234,33 @@ struct Known {
 
 impl Known {
     fn new(listed: Vec<Stored<Document>>, now: i64) -> Result<Self, CliError> {
-        let (mut topology, mut leases, mut hosts) = (None, Vec::new(), Vec::new());
+        let (mut topology, mut saved) = (None, None);
+        let (mut leases, mut hosts) = (Vec::new(), Vec::new());
         for Stored { document, etag, stored_at } in listed {
             match document {
                 Document::Topology(found) => topology = Some(found),
                 Document::Lease(document) => leases.push(Stored { document, etag, stored_at }),
                 Document::Host(document) => hosts.push(Stored { document, etag, stored_at }),
-                Document::Parked(_) => {}
+                Document::Saved(found) => saved = Some(found),
+                Document::Parked(_) | Document::Discarded(_) => {}
             }
         }
         let topology = topology.ok_or(ControlError::NoProcessor)?;
         leases.sort_by(|one, other| one.document.range.cmp(&other.document.range));
-        Ok(Self { topology, leases, hosts, now: u64::try_from(now).unwrap_or_default() })
+        Ok(Self { topology, saved, leases, hosts, now: u64::try_from(now).unwrap_or_default() })
     }
 
     /// Where a lease goes on: where the processor was rewound to, unless its owner has seen that already.
     fn position(&self, lease: &Lease) -> Position {
-        let rewind = self.topology.rewind.as_ref();
-        let rewind = rewind.filter(|_| lease.generation < self.topology.generation);
-        rewind.unwrap_or(&lease.position).clone()
+        let saved = self.saved.as_ref();
+        let goal = if lease.is_damaged {
+            restart::lost(&self.topology, saved, &lease.range)
+        } else if lease.generation < self.topology.generation {
+            restart::rewound(&self.topology, saved, &lease.range)
+        } else {
+            None
+        };
+        goal.map_or_else(|| lease.position.clone(), |goal| goal.position)
     }
 
     /// The instance that has a lease, unless it is gone.

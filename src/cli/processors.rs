@@ -1,6 +1,9 @@
 //! `cosmos-es processors`: what processors there are, and what all their workers are told.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -14,10 +17,7 @@ use super::{
     target::{Account, Missing},
     until_stopped,
 };
-use crate::feed::{
-    Control, CosmosLeases, Overview,
-    documents::{Activity, Position},
-};
+use crate::feed::{Control, CosmosLeases, Overview, Positions, documents::Activity};
 
 /// The container of the leases.
 pub(super) const LEASES_CONTAINER: &str = "leases";
@@ -28,16 +28,20 @@ const NAME_CHARACTERS_MAX: usize = 128;
 
 const EXAMPLES: &str = "\
 Workers honour what they are told within a few seconds. rewind lets all events from a place on come
-again, the beginning or a time. With --output json, list is one array of objects with processor, state,
-leases, workers, parked and generation, and the others are one object: processor and done.
+again: the beginning, a time, or positions that snapshot has printed before. A snapshot is the place of
+each range as JSON; it also fits another processor over the same events. With --output json, list is one
+array of objects with processor, state, leases, workers, parked and generation, and pause, resume and
+rewind are one object: processor and done.
 
 Examples:
   cosmos-es processors
   cosmos-es processors pause mails
   cosmos-es processors resume mails
-  cosmos-es processors rewind mails --to 2026-11-20T10:00:00Z";
+  cosmos-es processors rewind mails --to 2026-11-20T10:00:00Z
+  cosmos-es processors snapshot mails >mails.json
+  cosmos-es processors rewind mails --to @mails.json";
 
-/// List the change-feed processors; pause, resume or rewind one
+/// List the change-feed processors; pause, resume, rewind or snapshot one
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ProcessorsArgs {
@@ -47,14 +51,14 @@ pub struct ProcessorsArgs {
     /// The processor; not for list
     #[arg(value_name = "NAME", value_parser = parse_name)]
     name: Option<String>,
-    /// Where a rewind goes: beginning, or a time (RFC 3339)
+    /// Where a rewind goes: beginning, a time (RFC 3339), or @FILE with what snapshot has printed
     #[arg(
         long,
         env = "COSMOS_ES_PROCESSORS_TO",
         value_name = "PLACE",
-        value_parser = parse_position
+        value_parser = parse_place
     )]
-    to: Option<Position>,
+    to: Option<Place>,
     #[command(flatten)]
     target: TargetArgs,
 }
@@ -71,6 +75,16 @@ enum Action {
     Resume,
     /// Lets all workers go on at another place
     Rewind,
+    /// Prints the places of its ranges
+    Snapshot,
+}
+
+/// Where a rewind goes.
+#[derive(Debug, Clone, PartialEq)]
+enum Place {
+    Beginning,
+    Time(i64),
+    File(PathBuf),
 }
 
 /// Reads the name of a processor.
@@ -82,12 +96,24 @@ pub(super) fn parse_name(text: &str) -> Result<String, String> {
     Err(format!("expected 1 to {NAME_CHARACTERS_MAX} characters without control characters"))
 }
 
-fn parse_position(text: &str) -> Result<Position, String> {
+fn parse_place(text: &str) -> Result<Place, String> {
     if text == "beginning" {
-        return Ok(Position::Beginning);
+        return Ok(Place::Beginning);
     }
-    let time = parse_time(text).map_err(|error| format!("{error}, or beginning"))?;
-    Ok(Position::Time(time.as_second()))
+    if let Some(file) = text.strip_prefix('@').filter(|file| !file.is_empty()) {
+        return Ok(Place::File(file.into()));
+    }
+    let time = parse_time(text).map_err(|error| format!("{error}, or beginning, or @FILE"))?;
+    Ok(Place::Time(time.as_second()))
+}
+
+/// Reads what a snapshot has printed.
+fn read_positions(file: &Path) -> Result<Positions, CliError> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| CliError::Usage(format!("{shown} cannot be read: {error}")))?;
+    serde_json::from_str(&text)
+        .map_err(|error| CliError::Usage(format!("{shown} is no snapshot of a processor: {error}")))
 }
 
 /// What a processor is told.
@@ -95,7 +121,8 @@ fn parse_position(text: &str) -> Result<Position, String> {
 enum Order {
     Pause,
     Resume,
-    Rewind(Position),
+    Rewind(Place),
+    Snapshot,
 }
 
 impl ProcessorsArgs {
@@ -107,8 +134,11 @@ impl ProcessorsArgs {
             (Action::List, None) => return wrong("list takes no name"),
             (Action::Pause, None) => Order::Pause,
             (Action::Resume, None) => Order::Resume,
-            (Action::Rewind, Some(position)) => Order::Rewind(position.clone()),
-            (Action::Rewind, None) => return wrong("rewind needs --to: beginning, or a time"),
+            (Action::Snapshot, None) => Order::Snapshot,
+            (Action::Rewind, Some(place)) => Order::Rewind(place.clone()),
+            (Action::Rewind, None) => {
+                return wrong("rewind needs --to: beginning, a time, or @FILE");
+            }
             (_, Some(_)) => return wrong("--to is for rewind"),
         };
         match &self.name {
@@ -216,7 +246,15 @@ async fn tell(
     let done = match order {
         Order::Pause => control.pause().await.map(|()| "paused"),
         Order::Resume => control.resume().await.map(|()| "resumed"),
-        Order::Rewind(position) => control.rewind(position).await.map(|()| "rewound"),
+        Order::Rewind(Place::Beginning) => control.rewind_to_beginning().await.map(|()| "rewound"),
+        Order::Rewind(Place::Time(seconds)) => {
+            control.rewind_to_time(seconds).await.map(|()| "rewound")
+        }
+        Order::Rewind(Place::File(file)) => {
+            control.rewind_to(&read_positions(&file)?).await.map(|()| "rewound")
+        }
+        // A file for programs, in both formats.
+        Order::Snapshot => return out.json(&control.positions().await?),
     }?;
     match out.format() {
         Format::Table => out.line(&format!("{processor}: {done}")),
@@ -248,10 +286,17 @@ mod tests {
         assert_eq!(order(&["pause", "a"]).unwrap(), Some((name(), Order::Pause)));
         assert_eq!(order(&["resume", "a"]).unwrap(), Some((name(), Order::Resume)));
         let rewind = order(&["rewind", "a", "--to", "1970-01-01T00:00:07Z"]).unwrap();
-        assert_eq!(rewind, Some((name(), Order::Rewind(Position::Time(7)))));
-        for wrong in
-            [&["list", "a"][..], &["pause"], &["rewind", "a"], &["pause", "a", "--to", "beginning"]]
-        {
+        assert_eq!(order(&["snapshot", "a"]).unwrap(), Some((name(), Order::Snapshot)));
+        let file = order(&["rewind", "a", "--to", "@x.json"]).unwrap();
+        assert_eq!(file, Some((name(), Order::Rewind(Place::File("x.json".into())))));
+        assert_eq!(rewind, Some((name(), Order::Rewind(Place::Time(7)))));
+        for wrong in [
+            &["list", "a"][..],
+            &["snapshot"],
+            &["pause"],
+            &["rewind", "a"],
+            &["pause", "a", "--to", "beginning"],
+        ] {
             assert!(order(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -12,6 +12,10 @@ use super::FeedRange;
 pub const SCHEMA: u32 = 1;
 /// The id of the topology document.
 pub const TOPOLOGY_ID: &str = "topology";
+/// The id of the document of saved positions.
+pub const SAVED_ID: &str = "saved";
+const LEASE_PREFIX: &str = "lease:";
+const HOST_PREFIX: &str = "host:";
 
 /// A document with what names this very version of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +40,10 @@ pub enum Document {
     Host(Host),
     /// A key that was set aside.
     Parked(Parked),
+    /// A key that was set aside and given up.
+    Discarded(Discarded),
+    /// Where leases go on after a rewind to saved positions.
+    Saved(Saved),
 }
 
 impl Document {
@@ -46,13 +54,37 @@ impl Document {
             Self::Lease(lease) => lease.id(),
             Self::Host(host) => host_id(&host.incarnation),
             Self::Parked(parked) => parked_id(&parked.key),
+            Self::Discarded(discarded) => discarded.id(),
+            Self::Saved(_) => SAVED_ID.to_owned(),
         }
+    }
+
+    /// What the id of a document tells that cannot be read: of a lease its range, of a host its
+    /// incarnation, of others nothing.
+    pub(super) fn spoiled(id: &str) -> Option<Self> {
+        if let Some(incarnation) = id.strip_prefix(HOST_PREFIX) {
+            let (incarnation, instance) = (incarnation.to_owned(), String::new());
+            return Some(Self::Host(Host { instance, incarnation, beat: 0, wants: Vec::new() }));
+        }
+        let (begin, end) = id.strip_prefix(LEASE_PREFIX)?.split_once('-')?;
+        Some(Self::Lease(Lease {
+            range: FeedRange::new(begin, end).ok()?,
+            owner: None,
+            epoch: 0,
+            generation: 0,
+            position: Position::Beginning,
+            ordinal: 0,
+            done_at: None,
+            lag: None,
+            is_damaged: true,
+        }))
     }
 
     /// After how many seconds without a change the service removes it; never, unless this says so.
     pub fn time_to_live(&self) -> Option<u32> {
         match self {
             Self::Host(_) => Some(HOST_TIME_TO_LIVE),
+            Self::Discarded(_) => Some(DISCARDED_TIME_TO_LIVE),
             _ => None,
         }
     }
@@ -61,6 +93,8 @@ impl Document {
 /// How long the document of a dead host is kept, in seconds: long enough for every observer to see that it
 /// does not change, however late it looks.
 const HOST_TIME_TO_LIVE: u32 = 300;
+/// How long it is kept that a key was given up, in seconds: 90 days.
+const DISCARDED_TIME_TO_LIVE: u32 = 90 * 24 * 60 * 60;
 
 /// Where a processor begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,15 +125,29 @@ pub enum Activity {
 pub struct Topology {
     /// Where it began; leases that are lost begin there again.
     pub start: Start,
+    /// When it was made, in seconds, as the service stamps it.
+    pub made_at: u64,
     /// Raised by every rewind. Checkpoints of an earlier generation are refused.
     pub generation: u64,
     /// Where leases of an earlier generation go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rewind: Option<Position>,
+    pub rewind: Option<Rewind>,
     /// Whether it works.
     pub activity: Activity,
     /// The incarnations that have joined and were not found dead.
     pub members: Vec<String>,
+}
+
+/// Where all leases go on after a rewind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Rewind {
+    /// With the first change.
+    Beginning,
+    /// With the changes after a time, in seconds since 1970, UTC.
+    Time(i64),
+    /// Where the document of saved positions says.
+    Saved,
 }
 
 /// Where a lease goes on.
@@ -137,6 +185,9 @@ pub struct Lease {
     /// How far it is behind, as its owner knew at the last checkpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag: Option<Lag>,
+    /// The document cannot be read, and this is what its id says. Whoever takes the lease makes it anew.
+    #[serde(skip)]
+    pub is_damaged: bool,
 }
 
 impl Lease {
@@ -187,33 +238,85 @@ pub struct Parked {
     pub attempts: u32,
     /// When, in seconds since 1970, UTC.
     pub since: i64,
-    /// Reserved for an operator's wish to try again; nothing acts on it yet.
+    /// The range of the lease that it was set aside in.
+    pub range: FeedRange,
+    /// Whether it is to be tried again, from `order` on.
     #[serde(default)]
     pub redrive: bool,
 }
 
+/// A key that was set aside and given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Discarded {
+    /// The key.
+    pub key: String,
+    /// The order of the first change that was not handled.
+    pub order: u64,
+    /// Why it had been set aside.
+    pub parked: String,
+    /// Why it was given up, as the operator said.
+    pub reason: String,
+    /// When it was given up, in seconds since 1970, UTC.
+    pub at: i64,
+}
+
+impl Discarded {
+    /// Its id: a key may be given up more than once.
+    fn id(&self) -> String {
+        format!("discarded:{}:{}", key_digest(&self.key), self.order)
+    }
+}
+
+/// Where leases go on after a rewind to saved positions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Saved {
+    /// The generation that goes on there.
+    pub generation: u64,
+    /// The positions.
+    pub positions: Vec<SavedPosition>,
+}
+
+/// How far a range was done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SavedPosition {
+    /// The range.
+    pub range: FeedRange,
+    /// Where it goes on.
+    pub position: Position,
+    /// When the last change that was done was stored, in seconds, as the service stamps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_at: Option<u64>,
+}
+
 /// The id of the lease on a range.
 pub fn lease_id(range: &FeedRange) -> String {
-    format!("lease:{range}")
+    format!("{LEASE_PREFIX}{range}")
 }
 
 /// The id of the document of a host.
 pub fn host_id(incarnation: &str) -> String {
-    format!("host:{incarnation}")
+    format!("{HOST_PREFIX}{incarnation}")
 }
 
 /// The id of the document of a parked key. Keys may be long and have any characters; ids may not, so a
 /// long key is named by its hash.
 pub fn parked_id(key: &str) -> String {
+    format!("parked:{}", key_digest(key))
+}
+
+fn key_digest(key: &str) -> String {
     use sha2::{Digest as _, Sha256};
     let digest = Sha256::digest(key.as_bytes());
-    let mut id = String::from("parked:");
+    let mut text = String::new();
     for byte in digest.iter().take(16) {
         for digit in [byte >> 4, byte & 0x0f] {
-            id.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
         }
     }
-    id
+    text
 }
 
 #[cfg(test)]
@@ -233,6 +336,7 @@ mod tests {
             ordinal: 7,
             done_at: Some(1_700_000_000),
             lag: Some(Lag { seconds: 2, transactions: 5 }),
+            is_damaged: false,
         };
         let stored = json!({
             "kind": "lease", "range": {"min": "", "max": "FF"}, "owner": "a", "epoch": 3,
@@ -243,6 +347,17 @@ mod tests {
         assert_eq!(serde_json::to_value(&document).unwrap(), stored);
         assert_eq!(serde_json::from_value::<Document>(stored).unwrap(), document);
         assert_eq!(document.id(), "lease:-FF");
+    }
+
+    #[test]
+    fn of_a_spoiled_document_the_id_is_left() {
+        let Some(Document::Lease(lease)) = Document::spoiled("lease:05-0A") else { panic!() };
+        assert!(lease.is_damaged && lease.id() == "lease:05-0A");
+        let host = Document::spoiled("host:a-b").unwrap();
+        assert_eq!(host.id(), "host:a-b");
+        for id in ["topology", "parked:00", "lease:0A-05", "lease:", "saved"] {
+            assert_eq!(Document::spoiled(id), None, "{id}");
+        }
     }
 
     #[test]

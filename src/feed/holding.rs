@@ -2,8 +2,9 @@
 
 mod commits;
 mod pages;
+mod redrive;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use tokio::{
@@ -13,6 +14,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::redrive::Aside;
+pub(super) use self::redrive::Listing;
 use super::{
     FeedRange,
     documents::{Lag, Lease, Parked, Stored},
@@ -75,8 +78,8 @@ pub(super) struct Shared {
     pub(super) runs: Arc<Semaphore>,
     /// Until when the host may act.
     pub(super) fence: watch::Receiver<Instant>,
-    /// Somebody knows that there is something to read.
-    pub(super) hint: Arc<Notify>,
+    /// Changes when somebody knows that there is something to read.
+    pub(super) hint: watch::Receiver<u64>,
     /// The documents of the processor have changed: the host should look.
     pub(super) look: Notify,
     /// A lease seems to span several partitions: the host should compare.
@@ -140,13 +143,14 @@ pub(super) struct Holding {
     progress: Progress,
     schedule: Schedule<Change>,
     running: JoinSet<Ended>,
-    parked: BTreeSet<String>,
-    /// The keys that were parked when the host looked last, and what it has seen since.
-    listed: BTreeSet<String>,
-    listing: watch::Receiver<Arc<BTreeSet<String>>>,
+    aside: Aside,
+    /// The keys that were set aside when the host looked last.
+    listing: watch::Receiver<Listing>,
     commits: commits::Commits,
     /// When everything that was read is to be done, once the lease is to be given away.
     drained_by: Option<Instant>,
+    /// Whether there is something to read that the last page did not know of.
+    hint: watch::Receiver<u64>,
     random: Random,
     state: Seen,
     /// The range cannot be read as it is.
@@ -157,14 +161,14 @@ impl Holding {
     pub(super) fn new(
         shared: Arc<Shared>,
         lease: Stored<Lease>,
-        listing: watch::Receiver<Arc<BTreeSet<String>>>,
+        listing: watch::Receiver<Listing>,
         wishes: watch::Receiver<Wish>,
         seen: watch::Sender<Seen>,
     ) -> Self {
         let seed =
             lease.document.epoch ^ u64::try_from(lease.document.id().len()).unwrap_or_default();
         let options = &shared.options;
-        let listed = BTreeSet::clone(&listing.borrow());
+        let aside = Aside::new(&listing.borrow());
         Self {
             schedule: Schedule::new(options.run_changes_max),
             idle: options.poll_min,
@@ -174,13 +178,13 @@ impl Holding {
             progress: Progress::new(),
             running: JoinSet::new(),
             stop: CancellationToken::new(),
+            hint: shared.hint.clone(),
             random: Random::new(seed),
             state: Seen::default(),
             has_moved: false,
             shared,
-            parked: listed.clone(),
+            aside,
             lease,
-            listed,
             listing,
             wishes,
             seen,
@@ -193,6 +197,7 @@ impl Holding {
         // Whoever still runs must not act any more.
         self.stop.cancel();
         self.running.shutdown().await;
+        self.aside.shutdown().await;
         end
     }
 
@@ -201,21 +206,9 @@ impl Holding {
         loop {
             let wish = self.wish();
             let until = *fence.borrow();
-            if Instant::now() >= until {
-                return End::Fenced;
-            }
-            if wish == Wish::Stop {
-                return End::Lost;
-            }
             let is_ending = matches!(wish, Wish::Release | Wish::Split { .. });
-            if is_ending {
-                self.begin_to_end();
-            }
             let runs = wish == Wish::Work || is_ending;
-            if runs {
-                self.dispatch();
-            }
-            if let Some(end) = self.commit_if_due(&wish) {
+            if let Some(end) = self.begin(&wish, until) {
                 return end;
             }
             let reads = wish == Wish::Work
@@ -244,6 +237,7 @@ impl Holding {
                     let Ok(Ended { key, pages, changes, outcome }) = ended else { return End::Fenced };
                     self.ended(&key, &pages, &changes, outcome);
                 }
+                Some(step) = self.aside.next() => self.stepped(step),
                 done = self.commits.next() => {
                     if let Some(end) = self.committed(done, is_ending) {
                         return end;
@@ -254,7 +248,10 @@ impl Holding {
                         self.start_run(permit);
                     }
                 }
-                () = self.shared.hint.notified(), if reads && self.is_waiting() => {
+                hinted = self.hint.changed(), if reads && self.is_waiting() => {
+                    if hinted.is_err() {
+                        return End::Fenced;
+                    }
                     self.idle = self.shared.options.poll_min;
                     self.read_now();
                 }
@@ -265,6 +262,27 @@ impl Holding {
                 }
             }
         }
+    }
+
+    /// Begins what can begin now. Gives the end where there is nothing left to do.
+    fn begin(&mut self, wish: &Wish, fence: Instant) -> Option<End> {
+        if Instant::now() >= fence {
+            return Some(End::Fenced);
+        }
+        match wish {
+            Wish::Stop => return Some(End::Lost),
+            Wish::Release | Wish::Split { .. } => {
+                self.begin_to_end();
+                self.dispatch();
+            }
+            Wish::Work => {
+                self.dispatch();
+                self.drive();
+            }
+            Wish::Pause => {}
+        }
+        self.commit_if_due(wish);
+        None
     }
 
     /// What is to be done. A range that cannot be read is given away, whatever the host wishes.
@@ -281,17 +299,6 @@ impl Holding {
         drained.map_or(fence, |drained| drained.min(fence))
     }
 
-    /// Keys that others have parked are not handled; those that an operator has let go are handled again.
-    fn take_listing(&mut self) {
-        let listed = BTreeSet::clone(&self.listing.borrow_and_update());
-        // A key that this holding has just parked may not have been listed yet.
-        for gone in self.listed.difference(&listed) {
-            self.parked.remove(gone);
-        }
-        self.parked.extend(listed.iter().cloned());
-        self.listed = listed;
-    }
-
     /// What was read is finished first, so that nothing comes twice. Handlers that take too long are told
     /// to stop.
     fn begin_to_end(&mut self) {
@@ -301,6 +308,7 @@ impl Holding {
         // A page that is still on its way would be handled here, and come again behind the place that is
         // given away.
         self.reader = Reader::Closed { at: now };
+        self.stop_driving();
         if now >= until {
             self.stop.cancel();
         }
@@ -354,6 +362,7 @@ impl Holding {
                     reason,
                     attempts,
                     since: self.shared.clock.now().as_second(),
+                    range: self.lease.document.range.clone(),
                     redrive: false,
                 };
                 tracing::warn!(attempts, "a key is set aside");

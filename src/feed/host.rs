@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     coverage::Repair,
-    documents::{Activity, Document, Host, Lease, Parked, Stored, Topology},
-    holding::{End, Holding, Seen, Shared, Wish},
+    documents::{Activity, Document, Host, Lease, Parked, Saved, Stored, Topology},
+    holding::{End, Holding, Listing, Seen, Shared, Wish},
     liveness::Observer,
     options::WAITING_INTERVAL,
     store::StoreFault,
@@ -33,7 +33,7 @@ const REST: Duration = Duration::from_secs(30);
 /// A lease that is held by a task of this host.
 struct Held {
     wish: watch::Sender<Wish>,
-    parked: watch::Sender<Arc<BTreeSet<String>>>,
+    parked: watch::Sender<Listing>,
     seen: watch::Receiver<Seen>,
     epoch: u64,
 }
@@ -91,7 +91,7 @@ pub(super) struct HostTask {
     others: Vec<Host>,
     alive: Vec<String>,
     leases: BTreeMap<String, Stored<Lease>>,
-    parked: BTreeMap<String, Stored<Parked>>,
+    parked: Listing,
     held: BTreeMap<String, Held>,
     ends: JoinSet<(String, End)>,
     resting: BTreeMap<String, Instant>,
@@ -103,6 +103,10 @@ pub(super) struct HostTask {
     absent: BTreeMap<String, Instant>,
     /// The topology as it was listed.
     listed_topology: Option<Stored<Topology>>,
+    /// Where leases go on after a rewind, as it was listed.
+    saved: Option<Saved>,
+    /// When the service stored the last beat, in seconds.
+    service_now: u64,
     suspect: Repair,
     suspect_since: Instant,
     next_beat: Instant,
@@ -133,7 +137,7 @@ impl HostTask {
             others: Vec::new(),
             alive: Vec::new(),
             leases: BTreeMap::new(),
-            parked: BTreeMap::new(),
+            parked: Listing { begun: now, keys: Arc::default() },
             held: BTreeMap::new(),
             ends: JoinSet::new(),
             resting: BTreeMap::new(),
@@ -141,6 +145,8 @@ impl HostTask {
             unfit: BTreeSet::new(),
             misplaced: BTreeSet::new(),
             listed_topology: None,
+            saved: None,
+            service_now: 0,
             suspect: Repair::default(),
             suspect_since: now,
             next_beat: now,
@@ -238,6 +244,7 @@ impl HostTask {
 
     /// Reads all documents of the processor, and acts on them.
     async fn list(&mut self) {
+        let begun = Instant::now();
         let listed = match self.shared.leases.list().await {
             Ok(listed) => listed,
             Err(fault) => {
@@ -247,7 +254,7 @@ impl HostTask {
             }
         };
         self.next_list = after(Instant::now(), self.shared.options.list_interval);
-        self.sort(listed);
+        self.sort(begun, listed);
         self.drop_lost();
         self.tell_parked();
         self.mend().await;
@@ -264,19 +271,10 @@ impl HostTask {
         self.leases.values().any(|lease| lease.document.generation < generation)
     }
 
-    fn parked_keys(&self) -> BTreeSet<String> {
-        self.parked.keys().cloned().collect()
-    }
-
     /// Tells the holdings which keys are parked.
     fn tell_parked(&self) {
-        let keys = Arc::new(self.parked_keys());
         for held in self.held.values() {
-            held.parked.send_if_modified(|before| {
-                let is_other = **before != *keys;
-                before.clone_from(&keys);
-                is_other
-            });
+            held.parked.send_replace(self.parked.clone());
         }
     }
 
@@ -294,9 +292,10 @@ impl HostTask {
         }
     }
 
-    fn sort(&mut self, listed: Vec<Stored<Document>>) {
+    fn sort(&mut self, begun: Instant, listed: Vec<Stored<Document>>) {
         self.leases.clear();
-        self.parked.clear();
+        let mut parked = BTreeMap::new();
+        self.saved = None;
         for Stored { document, etag, stored_at } in listed {
             match document {
                 Document::Topology(document) => {
@@ -308,11 +307,13 @@ impl HostTask {
                 }
                 Document::Parked(document) => {
                     let key = document.key.clone();
-                    self.parked.insert(key, Stored { document, etag, stored_at });
+                    parked.insert(key, Stored { document, etag, stored_at });
                 }
-                Document::Host(_) => {}
+                Document::Saved(document) => self.saved = Some(document),
+                Document::Host(_) | Document::Discarded(_) => {}
             }
         }
+        self.parked = Listing { begun, keys: Arc::new(parked) };
     }
 
     /// Begins to work on a lease that was acquired.
@@ -320,7 +321,7 @@ impl HostTask {
         let wish = if self.is_paused() { Wish::Pause } else { Wish::Work };
         let (wish, wishes) = watch::channel(wish);
         let (seen_by, seen) = watch::channel(Seen::default());
-        let (parked, listing) = watch::channel(Arc::new(self.parked_keys()));
+        let (parked, listing) = watch::channel(self.parked.clone());
         let epoch = lease.document.epoch;
         let id = lease.document.id();
         let holding = Holding::new(Arc::clone(&self.shared), lease, listing, wishes, seen_by);
@@ -341,7 +342,7 @@ impl HostTask {
         self.status.send_replace(Status {
             leases: self.leases.iter().map(lease).collect(),
             hosts: self.alive.clone(),
-            parked: self.parked.values().map(|parked| parked.document.clone()).collect(),
+            parked: self.parked.keys.values().map(|parked| parked.document.clone()).collect(),
             is_paused: self.is_paused(),
             trouble: self.trouble.clone(),
         });

@@ -66,6 +66,13 @@ impl Observer {
         self.alive(now)
     }
 
+    /// When the next of those who are alive is dead unless its document changes, on the observer's
+    /// monotonic clock.
+    pub fn next_expiry(&self, now: Duration) -> Option<Duration> {
+        let expiries = self.seen.values().map(|seen| seen.changed.saturating_add(self.expiry));
+        expiries.filter(|expiry| *expiry > now).min()
+    }
+
     /// Those who are alive, by what was seen last.
     pub fn alive(&self, now: Duration) -> Vec<String> {
         let is_alive = |seen: &Seen| now.saturating_sub(seen.changed) < self.expiry;

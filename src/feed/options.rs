@@ -22,6 +22,8 @@ pub const READ_AHEAD_PAGES: usize = 4;
 pub const RUNS_MAX: usize = 64;
 /// The most changes of one run, so that a busy key does not hold a place for ever.
 pub const RUN_CHANGES_MAX: usize = 100;
+/// The keys of a lease that are tried again at the same time after they were parked.
+pub const REDRIVES_MAX: usize = 8;
 /// How long one attempt of a handler may take.
 pub const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long all attempts together may take: a range waits for a key that long at the most.

@@ -76,7 +76,7 @@ impl Processor {
         let (fence_by, fence) = watch::channel(Instant::now());
         let (status_by, status) = watch::channel(Status::default());
         let (drain_by, drain) = watch::channel(Duration::ZERO);
-        let hint = Arc::new(Notify::new());
+        let (hint_by, hint) = watch::channel(0);
         let shared = Arc::new(Shared {
             runs: Arc::new(Semaphore::new(self.options.runs_max)),
             leases: Arc::clone(&self.leases),
@@ -85,7 +85,7 @@ impl Processor {
             options: self.options,
             clock: self.clock,
             fence,
-            hint: Arc::clone(&hint),
+            hint,
             look: Notify::new(),
             compare: Notify::new(),
             incarnation: incarnation.clone(),
@@ -94,7 +94,15 @@ impl Processor {
         let host = HostTask::new(shared, fence_by, status_by);
         let task = tokio::spawn(Box::pin(host.run(stop.clone(), drain)));
         let control = Control::new(self.leases);
-        Ok(RunningProcessor { incarnation, stop, drain: drain_by, status, hint, task, control })
+        Ok(RunningProcessor {
+            incarnation,
+            stop,
+            drain: drain_by,
+            status,
+            hint: hint_by,
+            task,
+            control,
+        })
     }
 }
 
@@ -105,7 +113,7 @@ pub struct RunningProcessor {
     stop: CancellationToken,
     drain: watch::Sender<Duration>,
     status: watch::Receiver<Status>,
-    hint: Arc<Notify>,
+    hint: watch::Sender<u64>,
     task: JoinHandle<()>,
     control: Control,
 }
@@ -128,7 +136,7 @@ impl RunningProcessor {
 
     /// Says that there is something to read, so that no poll is waited for.
     pub fn hint(&self) {
-        self.hint.notify_waiters();
+        self.hint.send_modify(|hints| *hints = hints.wrapping_add(1));
     }
 
     /// What an operator can tell all hosts.

@@ -61,6 +61,17 @@ impl<C> Schedule<C> {
         self.ready.push_back(key);
     }
 
+    /// Makes a key busy that has nothing to do: what comes for it waits until
+    /// [`finish`](Self::finish). Says whether it could.
+    pub fn hold(&mut self, key: &str) -> bool {
+        if self.keys.contains_key(key) {
+            return false;
+        }
+        let queue = Queue { parts: VecDeque::new(), is_running: true };
+        self.keys.insert(key.to_owned(), queue);
+        true
+    }
+
     /// The next run, if a key is ready. The key is then busy until [`finish`](Self::finish).
     pub fn start(&mut self) -> Option<Run<C>> {
         let key = self.ready.pop_front()?;

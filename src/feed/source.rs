@@ -24,6 +24,10 @@ pub trait Feed: Send + Sync + 'static {
         position: &Position,
     ) -> BoxFuture<'_, Result<Box<dyn FeedReader>, FeedFault>>;
 
+    /// A range that a key is in, as narrow as the feed knows; nothing for a key that has no place, such as
+    /// that of a document without one.
+    fn range_of(&self, key: &str) -> BoxFuture<'_, Result<Option<FeedRange>, FeedFault>>;
+
     /// The changes of one key from an order on, in order, at most so many: for a key that was set aside.
     fn read_key(
         &self,

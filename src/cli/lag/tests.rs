@@ -1,7 +1,10 @@
 //! What is said of a range, from its documents and what the feed has.
 
 use super::*;
-use crate::feed::{FeedRange, documents::Start};
+use crate::feed::{
+    FeedRange,
+    documents::{Rewind, Start},
+};
 
 const NOW: i64 = 1_000_000;
 const NOW_SECONDS: u64 = 1_000_000;
@@ -14,6 +17,7 @@ fn stored(document: Document, age: u64) -> Stored<Document> {
 fn known(beat_age: u64, lease_age: u64, change: impl FnOnce(&mut Topology, &mut Lease)) -> Known {
     let mut topology = Topology {
         start: Start::Beginning,
+        made_at: 1,
         generation: 0,
         rewind: None,
         activity: Activity::Running,
@@ -28,6 +32,7 @@ fn known(beat_age: u64, lease_age: u64, change: impl FnOnce(&mut Topology, &mut 
         ordinal: 1,
         done_at: None,
         lag: Some(Lag { seconds: 77, transactions: 77 }),
+        is_damaged: false,
     };
     change(&mut topology, &mut lease);
     let host = Host {
@@ -100,11 +105,11 @@ fn a_processor_that_is_paused_or_rewound_says_so() {
     let paused = known(1, 1, |topology, _| topology.activity = Activity::Paused);
     assert_eq!(line(&paused, since(99)).state, State::Paused);
     let rewound = known(1, 1, |topology, _| {
-        (topology.generation, topology.rewind) = (1, Some(Position::Beginning));
+        (topology.generation, topology.rewind) = (1, Some(Rewind::Beginning));
     });
     assert_eq!(rewound.position(&rewound.leases[0].document), Position::Beginning);
     let seen = known(1, 1, |topology, lease| {
-        (topology.generation, topology.rewind) = (1, Some(Position::Beginning));
+        (topology.generation, topology.rewind) = (1, Some(Rewind::Beginning));
         lease.generation = 1;
     });
     let place = Position::Continuation("c".to_owned());

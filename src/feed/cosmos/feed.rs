@@ -235,6 +235,32 @@ impl Inner {
         Ok(changes)
     }
 
+    /// The physical partition that a key is in.
+    async fn partition_of(&self, key: &str) -> Result<Option<FeedRange>, FeedFault> {
+        let kind = KeyKind::of(key)
+            .ok_or_else(|| FeedFault::Refused("that is no key of a change".to_owned()))?;
+        let value: PartitionKeyValue = match kind {
+            KeyKind::Text(text) => text.into(),
+            KeyKind::Number(number) => {
+                number.try_into().map_err(|error: CosmosError| fault(Fault::of(&error)))?
+            }
+            KeyKind::Flag(flag) => flag.into(),
+            KeyKind::Document(_) => return Ok(None),
+        };
+        let options = ReadFeedRangesOptions::default()
+            .with_operation_options(Purpose::Feed.options())
+            .with_force_refresh(true);
+        let key = PartitionKey::from(value);
+        let looking = Box::pin(self.container.feed_range_from_partition_key(key, Some(options)));
+        let ranges = Purpose::Feed.within(looking).await.map_err(fault)?;
+        let range = ranges.first().map(|range| {
+            FeedRange::new(range.min_inclusive().to_hex(), range.max_exclusive().to_hex())
+        });
+        range.transpose().map_err(|error| {
+            FeedFault::Unavailable(format!("the partition of a key has no range: {error}"))
+        })
+    }
+
     /// The query for the documents of a key. A document without one is looked for everywhere by its id.
     fn key_query(
         &self,
@@ -323,6 +349,12 @@ impl Feed for CosmosFeed {
     ) -> BoxFuture<'_, Result<Box<dyn FeedReader>, FeedFault>> {
         let (inner, range, position) = (Arc::clone(&self.inner), range.clone(), position.clone());
         Box::pin(inner.open_reader(range, position))
+    }
+
+    /// One request. It is the range of the physical partition.
+    fn range_of(&self, key: &str) -> BoxFuture<'_, Result<Option<FeedRange>, FeedFault>> {
+        let key = key.to_owned();
+        async move { Box::pin(self.inner.partition_of(&key)).await }.boxed()
     }
 
     /// One request for each page of changes. Documents outside of the feed do not say their transaction:

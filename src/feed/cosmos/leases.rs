@@ -56,7 +56,8 @@ struct Written<'a> {
 #[derive(Debug, Deserialize)]
 struct Envelope {
     id: String,
-    schema: Option<u32>,
+    #[serde(default)]
+    schema: serde_json::Value,
     #[serde(rename = "_etag")]
     etag: String,
     #[serde(rename = "_ts")]
@@ -218,7 +219,8 @@ impl CosmosLeases {
     }
 }
 
-/// Reads a document back, unless it is of another schema or was edited by hand.
+/// Reads a document back, unless it is of another schema. A lease or a host that was spoiled by hand is
+/// given as far as its id tells: it will be written anew. Of anything else nobody knows what it said.
 fn read(raw: &RawValue) -> Result<Stored<Document>, StoreFault> {
     let foreign = |id: &str, reason: &str| {
         Err(StoreFault::Foreign { id: id.to_owned(), reason: reason.to_owned() })
@@ -227,21 +229,23 @@ fn read(raw: &RawValue) -> Result<Stored<Document>, StoreFault> {
         return foreign("", "it is no document of a processor");
     };
     let id = envelope.id;
-    match envelope.schema {
-        Some(SCHEMA) => {}
-        Some(schema) if schema > SCHEMA => {
-            return foreign(&id, &format!("it has schema {schema}, newer than {SCHEMA}"));
-        }
-        _ => return foreign(&id, "it has no schema that was ever written"),
+    let schema = envelope.schema.as_u64();
+    if schema.is_some_and(|schema| schema > u64::from(SCHEMA)) {
+        return foreign(&id, &format!("it has schema {}, newer than {SCHEMA}", envelope.schema));
     }
-    // The reason leaves out the text of the parser, which may have parts of the document in it.
-    let Ok(document) = serde_json::from_str::<Document>(raw.get()) else {
-        return foreign(&id, "it does not have the form of its schema");
+    // The reasons leave out the text of the parser, which may have parts of the document in it.
+    let (read, reason) = match serde_json::from_str::<Document>(raw.get()) {
+        _ if schema != Some(SCHEMA.into()) => (None, "it has no schema that was ever written"),
+        Ok(document) if document.id() == id => (Some(document), ""),
+        Ok(_) => (None, "its id is not that of its content"),
+        Err(_) => (None, "it does not have the form of its schema"),
     };
-    if document.id() != id {
-        return foreign(&id, "its id is not that of its content");
+    match read.or_else(|| Document::spoiled(&id)) {
+        Some(document) => {
+            Ok(Stored { document, etag: envelope.etag, stored_at: envelope.stored_at })
+        }
+        None => foreign(&id, reason),
     }
-    Ok(Stored { document, etag: envelope.etag, stored_at: envelope.stored_at })
 }
 
 /// What an operation of a commit came to.

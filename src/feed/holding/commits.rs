@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Committing, End, Holding, Wish};
+use super::{Committing, End, Holding, Wish, redrive::DriveChange};
 use crate::feed::{
     FeedRange,
     documents::{Document, Lease, Parked, Position, Stored},
@@ -21,8 +21,8 @@ const RETRY: Duration = Duration::from_millis(300);
 
 /// What is under way.
 enum UnderWay {
-    /// A checkpoint, with keys that are parked in the same commit.
-    Checkpoint { lease: Box<Lease>, parked: Vec<(Parked, Vec<u64>)> },
+    /// A checkpoint, with keys that are parked, or tried again, in the same commit.
+    Checkpoint { lease: Box<Lease>, parked: Vec<(Parked, Vec<u64>)>, driven: Vec<DriveChange> },
     /// The last one.
     Release,
     /// The lease is replaced by leases on its parts.
@@ -87,51 +87,55 @@ impl Commits {
 }
 
 impl Holding {
-    /// Begins a commit when there is a reason and none is under way. Gives the end where there is nothing
-    /// left to do.
-    pub(super) fn commit_if_due(&mut self, wish: &Wish) -> Option<End> {
+    /// Begins a commit when there is a reason and none is under way.
+    pub(super) fn commit_if_due(&mut self, wish: &Wish) {
         if self.commits.under_way.is_some() {
-            return None;
+            return;
         }
         let now = Instant::now();
         if self.commits.in_doubt {
             let read = vec![Operation::Read { id: self.lease.document.id() }];
-            self.begin(UnderWay::Look, read, self.commits.not_before);
-            return None;
+            self.send(UnderWay::Look, read, self.commits.not_before);
+            return;
         }
         let is_done = self.progress.is_done() || self.stop.is_cancelled();
-        let is_drained = is_done && self.running.is_empty() && self.commits.parks.is_empty();
+        let is_settled = self.aside.is_settled() || self.stop.is_cancelled();
+        let is_drained =
+            is_done && is_settled && self.running.is_empty() && self.commits.parks.is_empty();
         match wish {
             Wish::Release if is_drained => {
                 let lease = Lease { owner: None, ..self.next_lease() };
                 let operations = vec![self.replace(lease)];
-                self.begin(UnderWay::Release, operations, now);
+                self.send(UnderWay::Release, operations, now);
             }
             Wish::Split { children, touch } if is_drained => {
                 let operations = self.split(children, touch);
-                self.begin(UnderWay::Split, operations, now);
+                self.send(UnderWay::Split, operations, now);
             }
             _ => self.checkpoint_if_due(now),
         }
-        None
     }
 
     fn checkpoint_if_due(&mut self, now: Instant) {
         let newest = self.progress.checkpoint().map_or(0, |checkpoint| checkpoint.ordinal);
-        let has_parks = !self.commits.parks.is_empty();
-        if newest <= self.commits.durable && !has_parks {
+        let is_urgent = !self.commits.parks.is_empty() || self.aside.is_urgent();
+        let room = OPERATIONS_MAX.saturating_sub(1);
+        let driven = self.aside.changes(room);
+        if newest <= self.commits.durable && !is_urgent && driven.is_empty() {
             return;
         }
-        let at = if has_parks { now } else { self.commits.not_before };
+        let at = if is_urgent { now } else { self.commits.not_before };
         let lease = self.next_lease();
-        let room = OPERATIONS_MAX.saturating_sub(1);
+        let room = room.saturating_sub(driven.len());
         let rest = self.commits.parks.split_off(self.commits.parks.len().min(room));
         let parked = std::mem::replace(&mut self.commits.parks, rest);
         let park =
             |(parked, _): &(Parked, Vec<u64>)| Operation::Upsert(Document::Parked(parked.clone()));
         let mut operations: Vec<Operation> = parked.iter().map(park).collect();
+        operations.extend(driven.iter().map(DriveChange::operation));
         operations.push(self.replace(lease.clone()));
-        self.begin(UnderWay::Checkpoint { lease: Box::new(lease), parked }, operations, at);
+        let what = UnderWay::Checkpoint { lease: Box::new(lease), parked, driven };
+        self.send(what, operations, at);
     }
 
     /// The lease with what is done by now.
@@ -162,7 +166,7 @@ impl Holding {
         operations
     }
 
-    fn begin(&mut self, what: UnderWay, operations: Vec<Operation>, at: Instant) {
+    fn send(&mut self, what: UnderWay, operations: Vec<Operation>, at: Instant) {
         let leases = Arc::clone(&self.shared.leases);
         let fence = self.shared.fence.clone();
         let committing = Box::pin(async move {
@@ -190,14 +194,17 @@ impl Holding {
                 return Some(if self.has_moved { End::Moved } else { End::Released });
             }
             (UnderWay::Split, Ok(_)) => return Some(End::Split),
-            (UnderWay::Checkpoint { lease, parked }, Ok(done)) => {
-                if let Some(Done::Written { etag, stored_at }) = done.into_iter().next_back() {
+            (UnderWay::Checkpoint { lease, parked, driven }, Ok(mut done)) => {
+                if let Some(Done::Written { etag, stored_at }) = done.pop() {
                     self.commits.durable = lease.ordinal.max(self.commits.durable);
                     self.lease = Stored { document: *lease, etag, stored_at };
                 }
                 self.commits.not_before = now.checked_add(interval).unwrap_or(now);
                 if !parked.is_empty() {
                     self.shared.look.notify_one();
+                }
+                for (change, done) in driven.iter().zip(done.into_iter().skip(parked.len())) {
+                    self.driven(change, done);
                 }
                 for (parked, pages) in parked {
                     self.set_aside(&parked.key, &pages);
@@ -219,6 +226,19 @@ impl Holding {
             (UnderWay::Look, Err(StoreFault::Conflict { .. })) => {
                 // The lease is gone. A release or a split that was not answered has done that.
                 return Some(if is_ending { End::Split } else { End::Lost });
+            }
+            (
+                UnderWay::Checkpoint { parked, driven, .. },
+                Err(StoreFault::Conflict { operation, missing }),
+            ) => {
+                // The lease is the last of the operations; before it are the keys that are tried again.
+                let place = operation.checked_sub(parked.len());
+                let Some(change) = place.and_then(|place| driven.get(place)) else {
+                    return Some(End::Lost);
+                };
+                self.overtaken(change, missing);
+                self.commits.parks.splice(0..0, parked);
+                self.shared.look.notify_one();
             }
             (_, Err(StoreFault::Conflict { .. })) => return Some(End::Lost),
             (_, Err(StoreFault::Foreign { reason, .. } | StoreFault::Refused(reason))) => {
@@ -244,7 +264,7 @@ impl Holding {
 
     /// A key is parked: what waits for it is done with, and what comes is not handled here.
     fn set_aside(&mut self, key: &str, pages: &[u64]) {
-        self.parked.insert(key.to_owned());
+        self.aside.add(key);
         let waiting = self.schedule.take(key);
         self.schedule.finish(key);
         for page in pages.iter().copied().chain(waiting.into_iter().map(|(page, _)| page)) {

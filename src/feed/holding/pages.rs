@@ -58,10 +58,14 @@ impl Holding {
             Advanced::Due => {
                 let closed = Reader::Closed { at: now };
                 self.reader = match std::mem::replace(&mut self.reader, closed) {
-                    Reader::Open { mut reader, .. } => Reader::Reading(Box::pin(async move {
-                        let page = reader.next_page().await;
-                        (reader, page)
-                    })),
+                    Reader::Open { mut reader, .. } => {
+                        // A hint that comes while the page is on its way may be of what it does not have.
+                        self.hint.mark_unchanged();
+                        Reader::Reading(Box::pin(async move {
+                            let page = reader.next_page().await;
+                            (reader, page)
+                        }))
+                    }
                     Reader::Closed { .. } => {
                         let feed = Arc::clone(&self.shared.feed);
                         let range = self.lease.document.range.clone();
@@ -133,7 +137,7 @@ impl Holding {
         self.state.lsn = (read_lsn.unwrap_or(lsn), lsn.max(read_lsn.unwrap_or(lsn)));
         let mut by_key: BTreeMap<String, Vec<Change>> = BTreeMap::new();
         for change in changes {
-            if !self.parked.contains(&change.key) {
+            if !self.aside.passes_over(&change.key) {
                 by_key.entry(change.key.clone()).or_default().push(change);
             }
         }

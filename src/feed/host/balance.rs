@@ -2,10 +2,11 @@
 
 use tokio::time::Instant;
 
-use super::{HostTask, Wish, survey::restart};
+use super::{HostTask, Wish};
 use crate::feed::{
     balancer::{Holding as Owned, Move, plan},
     documents::{Document, Lease, Stored, Topology},
+    restart,
     store::{Done, OPERATIONS_MAX, Operation, StoreFault},
 };
 
@@ -22,7 +23,12 @@ impl HostTask {
         let free = moves.iter().filter(mine).filter(|one| one.from.is_none());
         let mut free: Vec<String> = free.map(|one| one.lease.clone()).collect();
         let goes = |id: &String| moves.iter().any(|one| one.lease == *id);
-        let (gone, back): (Vec<String>, Vec<String>) = self.idle().into_iter().partition(goes);
+        let (mut gone, mut back) = (Vec::new(), Vec::new());
+        for id in self.idle() {
+            // One that fits no partition is mended only when it is nobody's.
+            let leaves = self.unfit.contains(&id) || goes(&id);
+            if leaves { gone.push(id) } else { back.push(id) }
+        }
         free.extend(back);
         let asked = moves.iter().filter(mine).filter(|one| one.from.is_some());
         let wants: Vec<String> = asked.map(|one| one.lease.clone()).collect();
@@ -59,7 +65,6 @@ impl HostTask {
             lease.document.owner.as_ref() == Some(&self.me.incarnation)
                 && !self.held.contains_key(*id)
                 && !self.resting.contains_key(*id)
-                && !self.unfit.contains(*id)
         };
         self.leases.iter().filter(is_idle).map(|(id, _)| id.clone()).collect()
     }
@@ -106,22 +111,13 @@ impl HostTask {
             let mut takes_from_dead = false;
             for id in chunk {
                 let Some(found) = self.leases.get(id) else { continue };
-                let mut document = found.document.clone();
-                let owner = document.owner.as_ref();
+                let owner = found.document.owner.as_ref();
                 takes_from_dead |= owner.is_some_and(|owner| *owner != self.me.incarnation);
-                document.owner = Some(self.me.incarnation.clone());
-                document.epoch = document.epoch.saturating_add(1);
-                document.ordinal = 0;
-                if self.misplaced.contains(id) {
-                    document.position = restart(&document);
-                }
-                if document.generation < topology.document.generation {
-                    document.generation = topology.document.generation;
-                    if let Some(position) = &topology.document.rewind {
-                        document.position = position.clone();
-                        document.done_at = None;
-                    }
-                }
+                let Some(document) = self.taken(id, &found.document, &topology.document) else {
+                    // The saved positions were not listed with the topology that tells of them.
+                    self.look_soon();
+                    continue;
+                };
                 leases.push((document, found.etag.clone()));
             }
             let replace = |(document, etag): &(Lease, String)| Operation::Replace {
@@ -160,11 +156,41 @@ impl HostTask {
         }
     }
 
+    /// A lease as this host takes it; nothing where it is not known where it goes on.
+    fn taken(&self, id: &str, found: &Lease, topology: &Topology) -> Option<Lease> {
+        let mut lease = found.clone();
+        if lease.is_damaged {
+            let goal = restart::lost(topology, self.saved.as_ref(), &lease.range)?;
+            tracing::error!(
+                lease = id,
+                "the document of a lease could not be read, and is made anew"
+            );
+            lease = self.new_lease(lease.range, goal.position);
+            lease.done_at = goal.done_at;
+            lease.epoch = self.service_now;
+        }
+        lease.owner = Some(self.me.incarnation.clone());
+        lease.epoch = lease.epoch.saturating_add(1);
+        lease.ordinal = 0;
+        if self.misplaced.contains(id) {
+            lease.position = restart::by_time(&lease.position, lease.done_at);
+        }
+        if lease.generation < topology.generation {
+            lease.generation = topology.generation;
+            if topology.rewind.is_some() {
+                let goal = restart::rewound(topology, self.saved.as_ref(), &lease.range)?;
+                (lease.position, lease.done_at) = (goal.position, goal.done_at);
+            }
+        }
+        Some(lease)
+    }
+
     /// Begins to work on leases that were acquired: the parked keys are read after that, so that none is
     /// missed that the owner before has set aside.
     async fn take_over(&mut self, acquired: Vec<Stored<Lease>>) {
+        let begun = Instant::now();
         match self.shared.leases.list().await {
-            Ok(listed) => self.sort(listed),
+            Ok(listed) => self.sort(begun, listed),
             Err(fault) => {
                 // They are ours on paper; the next list takes them again.
                 self.note(&fault);

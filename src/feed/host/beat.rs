@@ -81,9 +81,10 @@ impl HostTask {
                         others.push(host);
                     }
                 }
-                Document::Lease(_) | Document::Parked(_) => {}
+                _ => {}
             }
         }
+        self.service_now = service_now;
         self.fence.send_replace(after(sent, self.shared.options.fence()));
         self.trouble = None;
         self.absent.retain(|gone, _| others.iter().all(|other| other.incarnation != *gone));
@@ -100,6 +101,10 @@ impl HostTask {
             self.look_soon();
         }
         (self.others, self.alive) = (others, alive);
+        // Who does not beat any more is replaced as soon as it may be, not with the beat after that.
+        if let Some(expiry) = self.observer.next_expiry(now) {
+            self.next_beat = self.next_beat.min(after(self.origin, expiry));
+        }
         self.pause_or_work();
         self.stay().await;
     }
@@ -136,8 +141,10 @@ impl HostTask {
         let document = Document::Topology(document);
         let replace = Operation::Replace { document, etag: topology.etag.clone() };
         match self.shared.leases.commit(vec![replace]).await {
-            // The next beat brings the new one, whoever has written it.
-            Ok(_) | Err(StoreFault::Conflict { .. }) => {}
+            // The next list brings the new one, and the leases that are free.
+            Ok(_) => self.next_list = Instant::now(),
+            // Somebody else was quicker: the next beat tells.
+            Err(StoreFault::Conflict { .. }) => {}
             Err(fault) => self.note(&fault),
         }
         let soon = after(Instant::now(), BEAT_RETRY);

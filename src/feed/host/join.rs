@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
+use futures::{StreamExt as _, future::BoxFuture, stream};
 use tokio::time::Instant;
 
 use super::{BEAT_RETRY, HostTask, Wish, after};
 use crate::feed::{
     FeedRange,
-    documents::{Activity, Document, Lease, Position, Start, Stored, Topology},
+    documents::{Activity, Document, Lease, Position, Start, Stored, Topology, host_id},
     store::{Done, OPERATIONS_MAX, Operation, StoreFault},
 };
+
+/// The ranges that are asked for their "now" at the same time.
+const STARTS_MAX: usize = 16;
 
 impl HostTask {
     /// Becomes a member, and makes the processor where there is none.
@@ -62,29 +66,56 @@ impl HostTask {
             |fault: crate::feed::FeedFault| StoreFault::Unavailable(fault.to_string());
         let start = self.shared.options.start;
         let ranges = self.shared.feed.ranges().await.map_err(unavailable)?;
+        let made_at = self.service_time().await?;
         let topology = Topology {
             start,
+            made_at,
             generation: 0,
             rewind: None,
             activity: Activity::Running,
             members: vec![self.me.incarnation.clone()],
         };
+        let starts = |range| -> BoxFuture<'_, _> { Box::pin(self.start_of(range, start)) };
+        let starts: Vec<_> = ranges.iter().map(starts).collect();
+        let started: Vec<_> = stream::iter(starts).buffered(STARTS_MAX).collect().await;
+        let mut leases = Vec::new();
+        for (range, position) in ranges.into_iter().zip(started) {
+            let mut lease = self.new_lease(range, position.map_err(unavailable)?);
+            lease.done_at = (start == Start::Now).then_some(made_at);
+            leases.push(Operation::Create(Document::Lease(lease)));
+        }
+        let first = OPERATIONS_MAX.saturating_sub(2).min(leases.len());
+        let rest = leases.split_off(first);
         let mut operations = vec![
             Operation::Create(Document::Topology(topology.clone())),
             Operation::Upsert(Document::Host(self.me.clone())),
         ];
-        // What does not fit is found missing by the check of coverage.
-        for range in ranges.into_iter().take(OPERATIONS_MAX.saturating_sub(2)) {
-            let position = self.start_of(&range, start).await.map_err(unavailable)?;
-            let lease = self.new_lease(range, position);
-            operations.push(Operation::Create(Document::Lease(lease)));
-        }
+        operations.append(&mut leases);
         let done = self.shared.leases.commit(operations).await?;
+        // Should this host end here, the check of coverage finds what is missing.
+        for leases in rest.chunks(OPERATIONS_MAX) {
+            self.shared.leases.commit(leases.to_vec()).await?;
+        }
         // Known at once, so that work begins without another look.
         if let Some(Done::Written { etag, stored_at }) = done.into_iter().next() {
             self.topology = Some(Stored { document: topology, etag, stored_at });
         }
         Ok(())
+    }
+
+    /// What time it is by the service, in seconds.
+    async fn service_time(&self) -> Result<u64, StoreFault> {
+        let id = host_id(&self.me.incarnation);
+        let operations = vec![
+            Operation::Upsert(Document::Host(self.me.clone())),
+            Operation::Read { id: id.clone() },
+        ];
+        let done = self.shared.leases.commit(operations).await?;
+        let read = done.into_iter().find_map(|done| match done {
+            Done::Read(found) => Some(found.stored_at),
+            _ => None,
+        });
+        read.ok_or_else(|| StoreFault::Unavailable("the answer has no document".to_owned()))
     }
 
     /// Where a range begins. "Now" is settled once and for all, when the lease is made.
@@ -101,18 +132,17 @@ impl HostTask {
     }
 
     pub(super) fn new_lease(&self, range: FeedRange, position: Position) -> Lease {
-        let now = self.shared.clock.now().as_second();
-        let is_now = matches!(position, Position::Continuation(_));
         let generation = self.topology.as_ref().map_or(0, |known| known.document.generation);
         Lease {
             range,
             owner: None,
             epoch: 0,
             generation,
-            done_at: is_now.then(|| u64::try_from(now).unwrap_or_default()),
+            done_at: None,
             position,
             ordinal: 0,
             lag: None,
+            is_damaged: false,
         }
     }
 
@@ -138,8 +168,9 @@ impl HostTask {
         self.ends.shutdown().await;
         self.held.clear();
         // What is ours on paper only, after a time without the right to act, for example.
+        let begun = Instant::now();
         if let Ok(listed) = self.shared.leases.list().await {
-            self.sort(listed);
+            self.sort(begun, listed);
             let idle = self.idle();
             self.let_go(&idle).await;
         }

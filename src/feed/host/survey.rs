@@ -8,8 +8,9 @@ use super::{HostTask, Wish, after};
 use crate::feed::{
     FeedRange,
     coverage::{Overlap, Repair, check},
-    documents::{Document, Lease, Position, Stored},
-    options::{RESTART_MARGIN, WAITING_INTERVAL},
+    documents::{Document, Lease, Stored},
+    options::WAITING_INTERVAL,
+    restart,
     store::{OPERATIONS_MAX, Operation, StoreFault},
 };
 
@@ -42,39 +43,54 @@ impl HostTask {
             return;
         }
         tracing::error!("the leases do not cover the feed as they must, and are mended");
-        let Some(touch) = self.touch() else { return };
-        let mut operations = vec![touch];
         let Repair { gaps, overlaps } = repair;
-        for Overlap { leases: places, range } in overlaps {
+        let mut changes = Vec::new();
+        for Overlap { leases: places, .. } in overlaps {
             let replaced: Vec<&Stored<Lease>> =
                 places.iter().filter_map(|place| leases.get(*place)).collect();
-            operations.extend(self.replace_by_one(&replaced, range));
+            changes.extend(self.replace_by_one(&replaced));
         }
-        let start = self.topology.as_ref().map(|topology| topology.document.start);
-        for range in gaps {
-            let Some(start) = start else { continue };
-            match self.start_of(&range, start).await {
-                Ok(position) => {
-                    let lease = self.new_lease(range, position);
-                    operations.push(Operation::Create(Document::Lease(lease)));
-                }
-                Err(fault) => self.trouble = Some(fault.to_string()),
-            }
-        }
-        self.change_leases(operations).await;
+        changes.extend(gaps.into_iter().filter_map(|range| self.in_place_of_lost(range)));
+        self.change_leases(changes).await;
+    }
+
+    /// A lease in the place of one that is gone. Its epoch begins with the service's time in seconds, which
+    /// is more than anything that was ever counted one by one: a handler that has seen the lease before it
+    /// was lost must not take the new one for an older.
+    fn in_place_of_lost(&self, range: FeedRange) -> Option<Vec<Operation>> {
+        let topology = &self.listed_topology.as_ref()?.document;
+        let goal = restart::lost(topology, self.saved.as_ref(), &range)?;
+        let lease = Lease {
+            epoch: self.service_now,
+            done_at: goal.done_at,
+            ..self.new_lease(range, goal.position)
+        };
+        Some(vec![Operation::Create(Document::Lease(lease))])
     }
 
     /// One lease in the place of several: it begins at the earliest of their places in time, because
-    /// places of different ranges cannot be compared. What comes again is passed over downstream.
-    fn replace_by_one(&self, replaced: &[&Stored<Lease>], range: FeedRange) -> Vec<Operation> {
-        let positions = replaced.iter().map(|lease| restart(&lease.document));
-        let position = positions.min_by_key(|position| match position {
-            Position::Time(seconds) => *seconds,
-            _ => i64::MIN,
-        });
-        let mut lease = self.new_lease(range, position.unwrap_or(Position::Beginning));
+    /// places of different ranges cannot be compared. What comes again is passed over downstream. When they
+    /// are too many for one transaction, the others come next.
+    fn replace_by_one(&self, replaced: &[&Stored<Lease>]) -> Option<Vec<Operation>> {
+        let most = OPERATIONS_MAX.saturating_sub(2).min(replaced.len());
+        let replaced = replaced.get(..most)?;
+        let ranges = replaced.iter().map(|lease| lease.document.range.clone());
+        let range = ranges.reduce(|one, other| one.hull(&other))?;
+        let position = restart::earliest(replaced.iter().map(|lease| &lease.document));
+        let mut lease = self.new_lease(range, position);
         lease.epoch = replaced.iter().map(|lease| lease.document.epoch).max().unwrap_or_default();
         lease.done_at = replaced.iter().filter_map(|lease| lease.document.done_at).min();
+        // One of them may not have been rewound yet.
+        let generations = replaced.iter().map(|lease| lease.document.generation);
+        lease.generation = generations.min().unwrap_or(lease.generation);
+        if replaced.iter().any(|lease| lease.document.is_damaged) {
+            // Of one of them nothing is known, so the whole is as if it were lost.
+            let topology = &self.listed_topology.as_ref()?.document;
+            let goal = restart::lost(topology, self.saved.as_ref(), &lease.range)?;
+            (lease.position, lease.done_at) = (goal.position, goal.done_at);
+            lease.epoch = lease.epoch.max(self.service_now);
+            lease.generation = topology.generation;
+        }
         let has_same_id = |found: &&&Stored<Lease>| found.document.id() == lease.id();
         let same = replaced.iter().find(has_same_id).map(|found| found.etag.clone());
         let mut operations: Vec<Operation> = replaced
@@ -87,7 +103,7 @@ impl HostTask {
             Some(etag) => Operation::Replace { document, etag },
             None => Operation::Create(document),
         });
-        operations
+        Some(operations)
     }
 
     fn touch(&self) -> Option<Operation> {
@@ -105,8 +121,18 @@ impl HostTask {
         self.next_beat = Instant::now();
     }
 
-    async fn change_leases(&mut self, mut operations: Vec<Operation>) {
-        operations.truncate(OPERATIONS_MAX);
+    /// Makes changes, each of them whole, as many as fit into one transaction: the others are found again.
+    async fn change_leases(&mut self, changes: Vec<Vec<Operation>>) {
+        let Some(touch) = self.touch() else { return };
+        let mut operations = vec![touch];
+        for change in changes {
+            if operations.len().saturating_add(change.len()) <= OPERATIONS_MAX {
+                operations.extend(change);
+            }
+        }
+        if operations.len() == 1 {
+            return;
+        }
         match self.shared.leases.commit(operations).await {
             Ok(_) => {}
             Err(StoreFault::Conflict { .. }) => {
@@ -160,7 +186,7 @@ impl HostTask {
             }
         }
         for (partition, leases) in parts {
-            self.merge(partition, &leases).await;
+            self.merge(&partition, &leases).await;
         }
     }
 
@@ -182,41 +208,43 @@ impl HostTask {
 
     /// Puts leases on the partitions in the place of one that spans several.
     async fn split(&mut self, id: &str, lease: &Stored<Lease>, children: Vec<FeedRange>) {
-        let Some(touch) = self.touch() else { return };
         if let Some(held) = self.held.get(id) {
+            let Some(touch) = self.touch() else { return };
             if matches!(*held.wish.borrow(), Wish::Work | Wish::Pause) {
                 held.wish.send_replace(Wish::Split { children, touch: Box::new(touch) });
             }
             return;
         }
         let owner = lease.document.owner.as_ref();
+        // A damaged one is made anew first.
+        if lease.document.is_damaged {
+            return;
+        }
         if owner.is_some_and(|owner| self.alive.contains(owner) && *owner != self.me.incarnation) {
             return;
         }
         let delete = Operation::Delete { id: id.to_owned(), etag: lease.etag.clone() };
-        let mut operations = vec![touch, delete];
+        let mut operations = vec![delete];
         operations.extend(children.into_iter().map(|range| {
             let child = Lease { range, owner: None, ..lease.document.clone() };
             Operation::Create(Document::Lease(child))
         }));
-        self.change_leases(operations).await;
+        self.change_leases(vec![operations]).await;
     }
 
     /// Makes the leases on parts of one partition one, once nobody works on any of them: who does finds
     /// out with the next page, and lets go.
-    async fn merge(&mut self, partition: FeedRange, leases: &[Stored<Lease>]) {
+    async fn merge(&mut self, partition: &FeedRange, leases: &[Stored<Lease>]) {
         self.unfit.extend(leases.iter().map(|lease| lease.document.id()));
-        if leases.iter().any(|lease| self.is_worked_on(lease)) || !tile(&partition, leases) {
+        if leases.iter().any(|lease| self.is_worked_on(lease)) || !tile(partition, leases) {
             let soon = after(Instant::now(), WAITING_INTERVAL);
             self.next_survey = self.next_survey.min(soon);
             self.look_soon();
             return;
         }
-        let Some(touch) = self.touch() else { return };
-        let mut operations = vec![touch];
         let leases: Vec<&Stored<Lease>> = leases.iter().collect();
-        operations.extend(self.replace_by_one(&leases, partition));
-        self.change_leases(operations).await;
+        let change = self.replace_by_one(&leases);
+        self.change_leases(change.into_iter().collect()).await;
     }
 }
 
@@ -230,22 +258,4 @@ fn tile(partition: &FeedRange, leases: &[Stored<Lease>]) -> bool {
         end = lease.document.range.end();
     }
     end == partition.end()
-}
-
-/// Where a lease can be taken up again in another range: at the time of the last change that is done,
-/// less a margin.
-pub(super) fn restart(lease: &Lease) -> Position {
-    match (&lease.position, lease.done_at) {
-        (Position::Beginning, _) | (Position::Continuation(_), None) => Position::Beginning,
-        (Position::Time(seconds), None) => Position::Time(*seconds),
-        (_, Some(done_at)) => {
-            let margin = i64::try_from(RESTART_MARGIN.as_secs()).unwrap_or(i64::MAX);
-            let done_at = i64::try_from(done_at).unwrap_or(i64::MAX);
-            match done_at.saturating_sub(margin) {
-                // Before the first second there is nothing to leave out.
-                seconds if seconds <= 0 => Position::Beginning,
-                seconds => Position::Time(seconds),
-            }
-        }
-    }
 }

@@ -273,6 +273,16 @@ impl Feed for MemoryFeed {
         })
     }
 
+    fn range_of(&self, key: &str) -> BoxFuture<'_, Result<Option<FeedRange>, FeedFault>> {
+        let hash = hash(key);
+        Box::pin(self.request(move || {
+            let state = self.state();
+            let is_in =
+                |range: &&FeedRange| range.begin() <= hash.as_str() && hash.as_str() < range.end();
+            Ok(state.partitions.iter().find(is_in).cloned())
+        }))
+    }
+
     fn read_key(
         &self,
         key: &str,

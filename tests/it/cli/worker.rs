@@ -135,7 +135,14 @@ fn what_makes_no_sense_is_refused_before_anything_is_done() {
         (&["processors", "pause"], "name the processor"),
         (&["processors", "rewind", "a"], "needs --to"),
         (&["parked", "discard"], "name the stream"),
-        (&["parked", "discard", "a"], "--yes"),
+        (&["parked", "discard", "a"], "needs --reason"),
+        (&["parked", "discard", "a", "--reason", "r"], "--yes"),
+        (&["parked", "redrive"], "name the stream"),
+        (&["parked", "redrive", "a", "--from", "2"], "--yes"),
+        (&["parked", "redrive", "a", "--all"], "--all"),
+        (&["parked", "list", "--reason", "r"], "--reason is for discard"),
+        (&["processors", "snapshot"], "name the processor"),
+        (&["processors", "rewind", "a", "--to", "@"], "or @FILE"),
         (&["lag"], "there is no data folder"),
     ] {
         place.run(args).failed(2, text);
@@ -147,7 +154,11 @@ fn what_makes_no_sense_is_refused_before_anything_is_done() {
     for args in [
         &["lag"][..],
         &["parked"],
-        &["parked", "discard", "a", "--yes"],
+        &["parked", "discarded"],
+        &["parked", "discard", "a", "--reason", "r", "--yes"],
+        &["parked", "redrive", "a"],
+        &["parked", "redrive", "--all"],
+        &["processors", "snapshot", "a"],
         &["processors", "pause", "a"],
         &["processors", "rewind", "a", "--to", "beginning"],
     ] {

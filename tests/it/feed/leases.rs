@@ -4,7 +4,7 @@ use cosmos_event_store::feed::{
     CosmosLeases, Done, FeedRange, LeaseStore, OPERATIONS_MAX, Operation, StoreFault,
     documents::{
         Activity, Document, Host, Lease, Parked, Position, Start, Stored, Topology, host_id,
-        lease_id,
+        lease_id, parked_id,
     },
 };
 use cosmos_local::{Fault, FaultAction, LocalCosmos, Mode};
@@ -83,6 +83,7 @@ fn lease(begin: &str, end: &str, epoch: u64) -> Document {
         ordinal: 7,
         done_at: Some(5),
         lag: None,
+        is_damaged: false,
     })
 }
 
@@ -94,6 +95,7 @@ fn host(incarnation: &str, beat: u64) -> Document {
 fn topology() -> Document {
     Document::Topology(Topology {
         start: Start::Time(9),
+        made_at: 8,
         generation: 1,
         rewind: None,
         activity: Activity::Paused,
@@ -109,6 +111,7 @@ fn parked(key: &str) -> Document {
         reason: "r".to_owned(),
         attempts: 3,
         since: 4,
+        range: FeedRange::full(),
         redrive: false,
     })
 }
@@ -242,33 +245,35 @@ async fn hosts_that_are_gone_expire_and_leases_do_not() {
 
 #[tokio::test]
 async fn documents_of_others_are_told_and_left_alone() {
-    let host = json!({"id": "host:x", "processor": "views", "schema": 1, "kind": "host",
-        "instance": "i", "incarnation": "x", "beat": 1});
+    let parked = parked_id("x");
+    let document = json!({"id": parked, "processor": "views", "schema": 1, "kind": "parked",
+        "key": "x", "order": 1, "lsn": 1, "reason": "r", "attempts": 1, "since": 1,
+        "range": {"min": "", "max": "FF"}});
     let with = |name: &str, value: Value| {
-        let mut changed = host.clone();
+        let mut changed = document.clone();
         changed[name] = value;
         changed
     };
     for (document, expected) in [
-        (host.clone(), None),
+        (document.clone(), None),
         (with("new", json!(1)), None),
         (with("schema", json!(2)), Some("schema 2")),
         (with("schema", json!(0)), Some("no schema")),
         (with("schema", Value::Null), Some("no schema")),
         (with("kind", json!("beacon")), Some("form")),
-        (with("beat", json!("secret")), Some("form")),
-        (with("incarnation", json!("y")), Some("id")),
+        (with("lsn", json!("secret")), Some("form")),
+        (with("key", json!("y")), Some("id")),
     ] {
         let kept = Kept::new(Mode::Strict).await;
         kept.put(document.clone()).await;
-        let read = vec![Operation::Read { id: host_id("x") }];
+        let read = vec![Operation::Read { id: parked.clone() }];
         let answers =
             [kept.leases.list().await.map(|_| ()), kept.leases.commit(read).await.map(|_| ())];
         for answer in answers {
             match (&answer, expected) {
                 (Ok(()), None) => {}
                 (Err(StoreFault::Foreign { id, reason }), Some(expected)) => {
-                    assert_eq!(id, "host:x");
+                    assert_eq!(*id, parked);
                     assert!(reason.contains(expected) && !reason.contains("secret"), "{reason}");
                 }
                 _ => panic!("{document}: {answer:?}"),
@@ -276,6 +281,37 @@ async fn documents_of_others_are_told_and_left_alone() {
         }
         kept.end().await;
     }
+}
+
+/// Leases and hosts can be written anew, so that one spoiled document does not stop all hosts; but not those
+/// of a newer version.
+#[tokio::test]
+async fn of_a_spoiled_lease_or_host_the_id_is_read() {
+    let kept = Kept::new(Mode::Strict).await;
+    let lease = json!({"id": "lease:05-0A", "processor": "views", "schema": 1, "kind": "lease",
+        "range": {"min": "05", "max": "0A"}, "epoch": "many"});
+    kept.put(lease.clone()).await;
+    kept.put(json!({"id": "host:x", "processor": "views", "beat": 7})).await;
+    let all = kept.all().await;
+    let (Document::Host(host), Document::Lease(found)) = (&all[0].document, &all[1].document)
+    else {
+        panic!("{all:?}")
+    };
+    assert_eq!((host.incarnation.as_str(), host.beat), ("x", 0));
+    assert_eq!(found.range, FeedRange::new("05", "0A").unwrap());
+    assert!(found.is_damaged);
+    // Its version is known, so it can be replaced.
+    let document = Document::Lease(Lease { is_damaged: false, epoch: 9, ..found.clone() });
+    let replace = Operation::Replace { document, etag: all[1].etag.clone() };
+    kept.leases.commit(vec![replace]).await.unwrap();
+    let Document::Lease(mended) = &kept.all().await[1].document else { panic!() };
+    assert_eq!((mended.epoch, mended.is_damaged), (9, false));
+    let mut newer = lease;
+    newer["schema"] = json!(2);
+    kept.put(newer).await;
+    let Err(StoreFault::Foreign { id, .. }) = kept.leases.list().await else { panic!() };
+    assert_eq!(id, "lease:05-0A");
+    kept.end().await;
 }
 
 #[tokio::test]

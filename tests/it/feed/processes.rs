@@ -4,7 +4,7 @@ mod fleet;
 mod ledger;
 mod receiver;
 
-use cosmos_event_store::feed::documents::Position;
+use cosmos_event_store::feed::documents::Rewind;
 use serde_json::json;
 
 use self::{fleet::Fleet, ledger::Ledger, receiver::Receiver};
@@ -96,7 +96,7 @@ async fn all_workers_pause_resume_and_rewind() {
     fleet.run(&["processors", "rewind", "default", "--to", "beginning"]);
     fleet.wait("all again", |ledger| ledger.is_complete(60, 6, 2)).await;
     fleet.ledger().check_order();
-    assert_eq!(fleet.overview().await.topology.unwrap().rewind, Some(Position::Beginning));
+    assert_eq!(fleet.overview().await.topology.unwrap().rewind, Some(Rewind::Beginning));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -122,6 +122,11 @@ async fn a_stream_that_is_refused_is_parked_and_the_others_go_on() {
     receiver.wait(|posts: &Ledger| posts.without("s-7").is_complete_of(39, 5)).await;
     assert!(receiver.attempts("s-7").iter().all(|(_, last)| *last <= 3));
     assert_eq!(receiver.keys("s-8").iter().filter(|key| *key == "s-8-1-3").count(), 3);
-    fleet.run(&["parked", "discard", "s-7", "--yes"]);
-    assert!(fleet.overview().await.parked.is_empty());
+    fleet.run(&["parked", "discard", "s-7", "--reason", "it is of no use", "--yes"]);
+    let overview = fleet.overview().await;
+    assert!(overview.parked.is_empty());
+    let discarded = &overview.discarded[0];
+    assert_eq!((discarded.key.as_str(), discarded.order), ("s-7", 1));
+    assert_eq!(discarded.parked, "the receiver answered 422");
+    assert_eq!(discarded.reason, "it is of no use");
 }

@@ -2,14 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use cosmos_event_store::{
     feed::{
-        Control, CosmosFeed, CosmosLeases, Delivery, FeedFields, Handler, HandlerFault, Processor,
-        ProcessorOptions, RunningProcessor, documents::Position,
+        Control, ControlError, CosmosFeed, CosmosLeases, Delivery, FeedFields, Handler,
+        HandlerFault, Positions, Processor, ProcessorOptions, RunningProcessor,
     },
     store::EventStore,
 };
@@ -25,10 +28,16 @@ const PATIENCE: Duration = Duration::from_mins(2);
 #[derive(Clone, Default)]
 struct Notes {
     handled: Arc<Mutex<BTreeMap<String, Vec<u64>>>>,
-    poison: Option<&'static str>,
+    poison: Arc<Mutex<Option<&'static str>>>,
+    /// How often poison was refused.
+    refused: Arc<AtomicU64>,
 }
 
 impl Notes {
+    fn poison(&self) -> MutexGuard<'_, Option<&'static str>> {
+        self.poison.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn handled(&self) -> BTreeMap<String, Vec<u64>> {
         self.handled.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -56,7 +65,8 @@ impl Notes {
 impl Handler for Notes {
     fn handle<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Result<(), HandlerFault>> {
         Box::pin(async move {
-            if self.poison == Some(delivery.key.as_str()) {
+            if *self.poison() == Some(delivery.key.as_str()) {
+                self.refused.fetch_add(1, Ordering::SeqCst);
                 return Err(HandlerFault::poison("it never works"));
             }
             let mut handled = self.handled.lock().unwrap_or_else(PoisonError::into_inner);
@@ -182,7 +192,8 @@ async fn a_split_loses_and_repeats_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_cannot_be_handled_is_set_aside_and_let_go() {
     let place = Place::new(2).await;
-    let notes = Notes { poison: Some("s-3"), ..Notes::default() };
+    let notes = Notes::default();
+    *notes.poison() = Some("s-3");
     place.append(6, 0, 2).await;
     let host = place.start("one", &notes).await;
     until("the others", || {
@@ -197,8 +208,107 @@ async fn a_key_that_cannot_be_handled_is_set_aside_and_let_go() {
     // What comes waits as well, and the others go on.
     place.append(6, 2, 1).await;
     until("the others again", || notes.handled().values().all(|orders| orders.len() == 3)).await;
-    host.control().discard("s-3").await.unwrap();
+    *notes.poison() = None;
+    host.control().discard("s-3", "it is of no use").await.unwrap();
     until("not parked", || host.status().parked.is_empty()).await;
+    place.append(6, 3, 1).await;
+    until("what comes", || notes.handled().contains_key("s-3")).await;
+    assert_eq!(notes.handled()["s-3"], [4]);
+    let discarded = host.control().overview().await.unwrap().discarded.remove(0);
+    assert_eq!((discarded.key.as_str(), discarded.order), ("s-3", 1));
+    assert_eq!(
+        (discarded.parked.as_str(), discarded.reason.as_str()),
+        ("it never works", "it is of no use")
+    );
+    host.shutdown(Duration::from_secs(20)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_was_set_aside_is_tried_again_in_order() {
+    let place = Place::new(2).await;
+    let notes = Notes::default();
+    *notes.poison() = Some("s-3");
+    // More than one run of it waits.
+    place.append(6, 0, 2).await;
+    let hosts = [place.start("one", &notes).await, place.start("two", &notes).await];
+    let [one, two] = &hosts;
+    until("parked", || one.status().parked.len() == 1).await;
+    place.append(6, 2, 1).await;
+    until("the others", || notes.handled().values().all(|orders| orders.len() == 3)).await;
+
+    // It is still what it was, and is parked again.
+    one.control().redrive("s-3", None).await.unwrap();
+    let is_back = |host: &RunningProcessor| {
+        let parked = host.status().parked;
+        parked.len() == 1 && !parked[0].redrive && notes.refused.load(Ordering::SeqCst) == 2
+    };
+    until("parked again", || is_back(one)).await;
+
+    *notes.poison() = None;
+    let refused = one.control().redrive("s-3", Some(0)).await;
+    assert_eq!(refused, Err(ControlError::BeforeParked(1)));
+    one.control().redrive("s-3", None).await.unwrap();
+    until("all of it", || notes.has(6, 3)).await;
+    until("not parked", || one.status().parked.is_empty() && two.status().parked.is_empty()).await;
+    assert_eq!(notes.handled()["s-3"], [1, 2, 3]);
+    place.append(6, 3, 2).await;
+    until("what comes", || notes.has(6, 5)).await;
+    assert!(notes.is_exact(), "{:?}", notes.handled());
+    assert_eq!(one.control().redrive("s-3", None).await, Err(ControlError::NotParked));
+    for host in hosts {
+        host.shutdown(Duration::from_secs(20)).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn saved_positions_are_gone_back_to_after_a_split() {
+    let place = Place::new(2).await;
+    let notes = Notes::default();
+    place.append(20, 0, 2).await;
+    let host = place.start("one", &notes).await;
+    until("the first", || notes.has(20, 2)).await;
+    host.shutdown(Duration::from_secs(20)).await.unwrap();
+    let control = Control::new(place.leases().await);
+    let saved = control.positions().await.unwrap();
+    let saved = serde_json::from_str(&serde_json::to_string(&saved).unwrap()).unwrap();
+
+    place.append(20, 2, 2).await;
+    place.endpoint.control().split("test", "events", Some(0), None).await.unwrap();
+    let host = place.start("two", &notes).await;
+    until("the second", || notes.has(20, 4)).await;
+    until("three leases", || held(&host) == 3).await;
+    control.rewind_to(&saved).await.unwrap();
+    let is_done = |orders: &Vec<u64>| *orders == [1, 2, 3, 4, 3, 4];
+    until("the second again", || notes.handled().values().all(is_done)).await;
+    let nothing = Positions { positions: Vec::new() };
+    assert_eq!(control.rewind_to(&nothing).await, Err(ControlError::NoPositions));
+    host.shutdown(Duration::from_secs(20)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_was_spoiled_or_deleted_is_made_anew() {
+    let place = Place::new(2).await;
+    let notes = Notes::default();
+    place.append(20, 0, 1).await;
+    let host = place.start("one", &notes).await;
+    until("the first", || notes.has(20, 1)).await;
+    let leases: Vec<_> = host.status().leases.into_iter().map(|lease| lease.lease).collect();
+    let client = crate::sdk::client(place.endpoint.endpoint()).await;
+    let container = client.database_client("test").container_client("leases", None).await.unwrap();
+    let spoiled = serde_json::json!({"id": leases[0].id(), "processor": "test", "schema": 1,
+        "kind": "lease", "epoch": "many"});
+    container.upsert_item("test", &leases[0].id(), &spoiled, None).await.unwrap();
+    container.delete_item("test", &leases[1].id(), None).await.unwrap();
+    // Nothing that comes is lost.
+    place.append(20, 1, 2).await;
+    until("the rest", || notes.has(20, 3)).await;
+    // And the epochs go on rising.
+    until("two leases of later epochs", || {
+        let now = host.status().leases;
+        let later = now.iter().zip(&leases).filter(|(now, old)| now.lease.epoch > old.epoch);
+        held(&host) == 2 && later.count() == 2
+    })
+    .await;
     host.shutdown(Duration::from_secs(20)).await.unwrap();
 }
 
@@ -214,7 +324,7 @@ async fn all_hosts_pause_resume_and_rewind() {
     control.pause().await.unwrap();
     until("paused", || one.status().is_paused && two.status().is_paused).await;
     place.append(8, 2, 1).await;
-    control.rewind(Position::Beginning).await.unwrap();
+    control.rewind_to_beginning().await.unwrap();
     control.resume().await.unwrap();
     // Everything again, from the beginning.
     until("again", || {

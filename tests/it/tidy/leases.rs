@@ -32,7 +32,7 @@ fn named(heading: &str) -> BTreeSet<String> {
 #[test]
 fn the_format_of_the_leases_is_documented() {
     let around = named("# The documents of the leases container");
-    for heading in ["Topology", "Lease", "Host", "Parked"] {
+    for heading in ["Topology", "Lease", "Host", "Parked", "Discarded", "Saved"] {
         let example = example(heading);
         assert_eq!(example["schema"], SCHEMA, "{heading}");
         let mut inner = example.clone();

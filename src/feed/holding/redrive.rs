@@ -1,0 +1,455 @@
+//! Keys that are set aside, and how they are tried again.
+//!
+//! What comes for a key that is set aside is passed over: it stays in the container. When an operator wants
+//! the key to be tried again, its changes are read from there, in order, until there are no more. Only then
+//! is what comes kept waiting, and the container read once more, so that nothing lies between the two;
+//! then the key is as any other again, in one commit with the lease. Others of the range go on meanwhile.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{task::JoinSet, time::Instant};
+
+use super::{Holding, Shared};
+use crate::feed::{
+    FeedRange,
+    documents::{Document, Parked, Stored, parked_id},
+    handler::{Delivery, Outcome, Random, attempt},
+    options::REDRIVES_MAX,
+    source::{Change, FeedFault},
+    store::{Done, Operation},
+};
+
+/// How long to wait before a key that could not be read is read again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The keys that are set aside, as they were listed.
+#[derive(Debug, Clone)]
+pub(in crate::feed) struct Listing {
+    /// When the listing was begun: it has everything that was stored before.
+    pub(in crate::feed) begun: Instant,
+    /// The documents, by key.
+    pub(in crate::feed) keys: Arc<BTreeMap<String, Stored<Parked>>>,
+}
+
+/// The keys that are set aside, as one holding knows them.
+#[derive(Debug, Default)]
+pub(super) struct Aside {
+    /// The document of each, unless it has to be listed first.
+    keys: BTreeMap<String, Option<Stored<Parked>>>,
+    /// When this holding has changed a document: a listing that was begun before knows nothing of it.
+    changed: BTreeMap<String, Instant>,
+    /// Keys of other ranges.
+    elsewhere: BTreeSet<String>,
+    drives: BTreeMap<String, Drive>,
+    steps: JoinSet<Step>,
+}
+
+/// A key that is tried again.
+#[derive(Debug)]
+struct Drive {
+    parked: Stored<Parked>,
+    /// The order of the next change to read.
+    next: u64,
+    /// Whether what comes waits.
+    is_last: bool,
+    state: State,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum State {
+    /// The next step can begin.
+    Ready,
+    Running,
+    /// Nothing is left to be handled: the key is to be as any other.
+    Finished,
+    /// It failed again.
+    Failed(Parked),
+}
+
+/// What one step of trying a key again came to.
+#[derive(Debug)]
+struct Step {
+    key: String,
+    result: StepResult,
+}
+
+#[derive(Debug)]
+enum StepResult {
+    /// The key is in another range.
+    Elsewhere,
+    /// So many changes were handled; this is the order of the last one.
+    Handled {
+        changes: usize,
+        last: Option<u64>,
+    },
+    Poison {
+        first: Option<(u64, i64)>,
+        reason: String,
+        attempts: u32,
+    },
+    /// It could not be read this time.
+    Unread,
+    Stopped,
+}
+
+/// A change of the document of a key that is tried again.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct DriveChange {
+    key: String,
+    etag: String,
+    /// What is stored; nothing where the key is not set aside any more.
+    document: Option<Parked>,
+}
+
+impl DriveChange {
+    pub(super) fn operation(&self) -> Operation {
+        let etag = self.etag.clone();
+        match &self.document {
+            Some(parked) => Operation::Replace { document: Document::Parked(parked.clone()), etag },
+            None => Operation::Delete { id: parked_id(&self.key), etag },
+        }
+    }
+}
+
+impl Aside {
+    pub(super) fn new(listing: &Listing) -> Self {
+        let keys = listing.keys.iter().map(|(key, found)| (key.clone(), Some(found.clone())));
+        Self { keys: keys.collect(), ..Self::default() }
+    }
+
+    /// Whether changes of a key are passed over.
+    pub(super) fn passes_over(&self, key: &str) -> bool {
+        self.keys.contains_key(key) && !self.drives.get(key).is_some_and(|drive| drive.is_last)
+    }
+
+    /// A key was set aside by this holding.
+    pub(super) fn add(&mut self, key: &str) {
+        self.keys.insert(key.to_owned(), None);
+        self.changed.insert(key.to_owned(), Instant::now());
+    }
+
+    /// Takes what was listed: the keys that are gone, because an operator has let them go.
+    fn take(&mut self, listing: &Listing) -> Vec<String> {
+        self.changed.retain(|_, at| *at >= listing.begun);
+        let is_gone =
+            |key: &&String| !listing.keys.contains_key(*key) && !self.changed.contains_key(*key);
+        let gone: Vec<String> = self.keys.keys().filter(is_gone).cloned().collect();
+        for (key, found) in listing.keys.iter() {
+            if !self.changed.contains_key(key) {
+                self.keys.insert(key.clone(), Some(found.clone()));
+            }
+        }
+        self.elsewhere.retain(|key| listing.keys.contains_key(key));
+        gone
+    }
+
+    /// Keys that are to be tried again and are not yet.
+    fn wished(&self) -> Vec<Stored<Parked>> {
+        let room = REDRIVES_MAX.saturating_sub(self.drives.len());
+        let wished = self
+            .keys
+            .iter()
+            .filter(|(key, _)| !self.drives.contains_key(*key) && !self.elsewhere.contains(*key));
+        let wished = wished.filter_map(|(_, known)| known.clone());
+        wished.filter(|known| known.document.redrive).take(room).collect()
+    }
+
+    /// The next step that has ended; for ever where none is under way.
+    pub(super) async fn next(&mut self) -> Option<StepEnded> {
+        match self.steps.join_next().await {
+            Some(Ok(step)) => Some(StepEnded(step)),
+            // Handlers are contained, and steps are cut off only with the holding.
+            Some(Err(_)) => None,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether nothing is under way and everything that was done is stored.
+    pub(super) fn is_settled(&self) -> bool {
+        self.steps.is_empty() && self.drives.values().all(|drive| drive.change("").is_none())
+    }
+
+    /// Whether something is to be stored soon.
+    pub(super) fn is_urgent(&self) -> bool {
+        let is_over = |drive: &Drive| matches!(drive.state, State::Finished | State::Failed(_));
+        self.drives.values().any(is_over)
+    }
+
+    /// What is to be stored, at most so much.
+    pub(super) fn changes(&self, most: usize) -> Vec<DriveChange> {
+        let changes = self.drives.iter().filter_map(|(key, drive)| drive.change(key));
+        changes.take(most).collect()
+    }
+
+    pub(super) async fn shutdown(&mut self) {
+        self.steps.shutdown().await;
+    }
+}
+
+/// A step that has ended.
+pub(super) struct StepEnded(Step);
+
+impl Drive {
+    fn change(&self, key: &str) -> Option<DriveChange> {
+        let document = match &self.state {
+            State::Finished => None,
+            State::Failed(parked) => Some(parked.clone()),
+            State::Ready | State::Running if self.next > self.parked.document.order => {
+                Some(Parked { order: self.next, ..self.parked.document.clone() })
+            }
+            State::Ready | State::Running => return None,
+        };
+        Some(DriveChange { key: key.to_owned(), etag: self.parked.etag.clone(), document })
+    }
+}
+
+impl Holding {
+    /// Takes what the host has listed. Keys that an operator has let go are handled again.
+    pub(super) fn take_listing(&mut self) {
+        let listing = self.listing.borrow_and_update().clone();
+        for key in self.aside.take(&listing) {
+            // One that is just being tried again comes to its end first.
+            if !self.aside.drives.contains_key(&key) {
+                self.aside.keys.remove(&key);
+            }
+        }
+    }
+
+    /// Begins the next steps.
+    pub(super) fn drive(&mut self) {
+        if self.stop.is_cancelled() {
+            return;
+        }
+        for parked in self.aside.wished() {
+            let (key, next) = (parked.document.key.clone(), parked.document.order);
+            let drive = Drive { parked, next, is_last: false, state: State::Ready };
+            self.aside.drives.insert(key, drive);
+        }
+        let shared = &self.shared;
+        let (lease, stop) = (&self.lease.document, &self.stop);
+        for drive in self.aside.drives.values_mut().filter(|drive| drive.state == State::Ready) {
+            drive.state = State::Running;
+            let parked = drive.parked.document.clone();
+            let delivery = Delivery {
+                key: parked.key.clone(),
+                changes: Arc::from([]),
+                range: lease.range.clone(),
+                epoch: lease.epoch,
+                attempt: 1,
+                stop: stop.clone(),
+            };
+            let (shared, next) = (Arc::clone(shared), drive.next);
+            let random = Random::new(self.random.next());
+            self.aside.steps.spawn(async move {
+                let key = parked.key.clone();
+                Step { key, result: step(&shared, &parked, next, delivery, random).await }
+            });
+        }
+    }
+
+    /// A step has ended.
+    pub(super) fn stepped(&mut self, StepEnded(Step { key, result }): StepEnded) {
+        let most = self.shared.options.run_changes_max;
+        let range = self.lease.document.range.clone();
+        let now = self.shared.clock.now().as_second();
+        let Some(drive) = self.aside.drives.get_mut(&key) else { return };
+        drive.state = State::Ready;
+        match result {
+            StepResult::Elsewhere => {
+                self.aside.drives.remove(&key);
+                self.aside.elsewhere.insert(key);
+            }
+            StepResult::Handled { changes, last } => {
+                let next = last.map_or(drive.next, |last| last.saturating_add(1));
+                let has_more = changes >= most && next > drive.next;
+                drive.next = drive.next.max(next);
+                self.state.handled =
+                    self.state.handled.saturating_add(u64::try_from(changes).unwrap_or_default());
+                if !has_more && drive.is_last {
+                    drive.state = State::Finished;
+                } else if !has_more {
+                    drive.is_last = self.schedule.hold(&key);
+                }
+            }
+            StepResult::Poison { first, reason, attempts } => {
+                let before = &drive.parked.document;
+                let (order, lsn) = first.unwrap_or((drive.next, before.lsn));
+                let key = before.key.clone();
+                drive.state = State::Failed(Parked {
+                    key,
+                    order,
+                    lsn,
+                    reason,
+                    attempts,
+                    since: now,
+                    range,
+                    redrive: false,
+                });
+            }
+            StepResult::Unread | StepResult::Stopped => {}
+        }
+    }
+
+    /// The document of a key that is tried again was changed.
+    pub(super) fn driven(&mut self, change: &DriveChange, done: Done) {
+        self.aside.changed.insert(change.key.clone(), Instant::now());
+        let Some(drive) = self.aside.drives.get_mut(&change.key) else { return };
+        let (Some(parked), Done::Written { etag, stored_at }) = (&change.document, done) else {
+            self.is_as_any_other(&change.key);
+            return;
+        };
+        let is_over = matches!(drive.state, State::Failed(_));
+        drive.parked = Stored { document: parked.clone(), etag, stored_at };
+        let known = drive.parked.clone();
+        self.aside.keys.insert(change.key.clone(), Some(known));
+        if is_over {
+            self.forget(&change.key);
+        }
+    }
+
+    /// The document of a key that is tried again was changed by somebody else.
+    pub(super) fn overtaken(&mut self, change: &DriveChange, is_missing: bool) {
+        self.aside.changed.insert(change.key.clone(), Instant::now());
+        if is_missing {
+            // It is not set aside any more: by this holding, whose answer was lost, or by an operator.
+            self.is_as_any_other(&change.key);
+        } else {
+            self.aside.keys.insert(change.key.clone(), None);
+            self.forget(&change.key);
+        }
+    }
+
+    fn is_as_any_other(&mut self, key: &str) {
+        self.aside.keys.remove(key);
+        if self.aside.drives.remove(key).is_some_and(|drive| drive.is_last) {
+            self.schedule.finish(key);
+        }
+    }
+
+    /// Ends trying a key again: it stays set aside.
+    fn forget(&mut self, key: &str) {
+        if self.aside.drives.remove(key).is_some_and(|drive| drive.is_last) {
+            self.pass_over_waiting(key);
+        }
+    }
+
+    /// What waits for a key is passed over after all.
+    fn pass_over_waiting(&mut self, key: &str) {
+        let waiting = self.schedule.take(key);
+        self.schedule.finish(key);
+        for (page, _) in waiting {
+            self.progress.finished(page);
+        }
+    }
+
+    /// The lease is to be given away: who takes it goes on with the keys that are tried again.
+    pub(super) fn stop_driving(&mut self) {
+        let is_open = |drive: &Drive| drive.is_last && drive.state != State::Finished;
+        let open = self.aside.drives.iter_mut().map(|(key, drive)| (key.clone(), drive));
+        let open: Vec<String> = open
+            .filter_map(|(key, drive)| {
+                is_open(drive).then(|| {
+                    drive.is_last = false;
+                    key
+                })
+            })
+            .collect();
+        for key in open {
+            self.pass_over_waiting(&key);
+        }
+    }
+}
+
+/// One step: looks whether the key is in the range, reads the next changes of it, and handles them.
+async fn step(
+    shared: &Shared,
+    parked: &Parked,
+    next: u64,
+    mut delivery: Delivery,
+    random: Random,
+) -> StepResult {
+    let stop = delivery.stop.clone();
+    let most = shared.options.run_changes_max;
+    let reading = async {
+        let home = shared.feed.range_of(&parked.key).await?;
+        if !is_at_home(&delivery.range, &parked.range, home.as_ref()) {
+            return Ok(None);
+        }
+        shared.feed.read_key(&parked.key, next, most).await.map(Some)
+    };
+    let read = tokio::select! {
+        biased;
+        () = stop.cancelled() => return StepResult::Stopped,
+        read = reading => read,
+    };
+    let changes = match read {
+        Ok(Some(changes)) => changes,
+        Ok(None) => return StepResult::Elsewhere,
+        Err(FeedFault::Unavailable(_) | FeedFault::Moved) => {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return StepResult::Stopped,
+                () = tokio::time::sleep(RETRY) => return StepResult::Unread,
+            }
+        }
+        Err(FeedFault::BadPosition(reason) | FeedFault::Refused(reason)) => {
+            let reason = format!("its changes cannot be read: {reason}");
+            return StepResult::Poison { first: None, reason, attempts: 0 };
+        }
+    };
+    let found = changes.len();
+    let first = changes.first().map(|change| (change.order, change.lsn));
+    let last = changes.last().map(|change: &Change| change.order);
+    if found == 0 {
+        return StepResult::Handled { changes: 0, last: None };
+    }
+    delivery.changes = changes.into();
+    let place = tokio::select! {
+        biased;
+        () = stop.cancelled() => return StepResult::Stopped,
+        place = Arc::clone(&shared.runs).acquire_owned() => place,
+    };
+    let outcome = attempt(&*shared.handler, delivery, &shared.options, random).await;
+    drop(place);
+    match outcome {
+        Outcome::Handled => StepResult::Handled { changes: found, last },
+        Outcome::Poison { reason, attempts } => StepResult::Poison { first, reason, attempts },
+        Outcome::Stopped => StepResult::Stopped,
+    }
+}
+
+/// Whether a key that was set aside in one range is in a lease. `home` is as narrow as the feed knows; of
+/// a key that has no place, the lease at the beginning of the range takes care.
+fn is_at_home(lease: &FeedRange, parked: &FeedRange, home: Option<&FeedRange>) -> bool {
+    match home {
+        Some(home) => lease.contains(&home.intersection(parked).unwrap_or_else(|| home.clone())),
+        None => lease.begin() <= parked.begin() && parked.begin() < lease.end(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_at_home_in_one_lease() {
+        let range = |begin, end| FeedRange::new(begin, end).unwrap();
+        let parked = range("10", "40");
+        let is_home =
+            |lease: &FeedRange, home: Option<FeedRange>| is_at_home(lease, &parked, home.as_ref());
+        // As it was, split, and merged.
+        assert!(is_home(&parked, Some(range("10", "40"))));
+        assert!(is_home(&range("20", "40"), Some(range("20", "40"))));
+        assert!(!is_home(&range("10", "20"), Some(range("20", "40"))));
+        assert!(is_home(&FeedRange::full(), Some(FeedRange::full())));
+        // A part of a partition, where parts are read.
+        assert!(is_home(&parked, Some(FeedRange::full())));
+        assert!(!is_home(&range("", "10"), Some(FeedRange::full())));
+        // A document without a key.
+        assert!(is_home(&range("10", "20"), None) && !is_home(&range("20", "40"), None));
+    }
+}
