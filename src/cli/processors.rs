@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     CliError,
-    args::{Format, TargetArgs, parse_time},
+    args::{Format, TargetArgs, parse_name, parse_time},
     output::{JsonArray, Output},
     table::{Align, Table, counted},
     target::{Account, Missing},
@@ -21,10 +21,6 @@ use crate::feed::{
 
 /// The container of the leases.
 pub(super) const LEASES_CONTAINER: &str = "leases";
-/// The processor unless another is named.
-pub(super) const PROCESSOR_DEFAULT: &str = "default";
-/// The longest name of a processor: it is a partition key, and stands in every document.
-const NAME_CHARACTERS_MAX: usize = 128;
 
 const EXAMPLES: &str = "\
 Workers honour what they are told within a few seconds. rewind lets all events from a place on come
@@ -71,15 +67,6 @@ enum Action {
     Resume,
     /// Lets all workers go on at another place
     Rewind,
-}
-
-/// Reads the name of a processor.
-pub(super) fn parse_name(text: &str) -> Result<String, String> {
-    let characters = text.chars().count();
-    if (1..=NAME_CHARACTERS_MAX).contains(&characters) && !text.chars().any(char::is_control) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("expected 1 to {NAME_CHARACTERS_MAX} characters without control characters"))
 }
 
 fn parse_position(text: &str) -> Result<Position, String> {
@@ -254,12 +241,5 @@ mod tests {
         {
             assert!(order(wrong).is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn names_are_short_and_plain() {
-        assert_eq!(parse_name("mails").as_deref(), Ok("mails"));
-        assert!(parse_name("").is_err() && parse_name("a\nb").is_err());
-        assert!(parse_name(&"a".repeat(129)).is_err());
     }
 }

@@ -16,9 +16,9 @@ use self::{
 };
 use super::{
     CliError,
-    args::{Format, TargetArgs, parse_time},
+    args::{Format, ProcessorArg, TargetArgs, parse_time},
     output::Output,
-    processors::{LEASES_CONTAINER, PROCESSOR_DEFAULT, parse_name},
+    processors::LEASES_CONTAINER,
     say,
     target::{Account, Missing},
 };
@@ -58,15 +58,8 @@ Examples:
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct WorkerArgs {
-    /// Name of the processor; workers with the same name share its events
-    #[arg(
-        long,
-        env = "COSMOS_ES_PROCESSOR",
-        default_value = PROCESSOR_DEFAULT,
-        value_name = "NAME",
-        value_parser = parse_name
-    )]
-    processor: String,
+    #[command(flatten)]
+    processor: ProcessorArg,
     /// Name of this worker, for people [default: name of the machine and number of the process]
     #[arg(long, env = "COSMOS_ES_WORKER_INSTANCE", value_name = "NAME")]
     instance: Option<String>,
@@ -167,7 +160,8 @@ async fn work(
     account.connect().await?;
     let feed = open_feed(account).await?;
     let leases =
-        Box::pin(CosmosLeases::open(&account.options, LEASES_CONTAINER, &args.processor)).await?;
+        Box::pin(CosmosLeases::open(&account.options, LEASES_CONTAINER, &args.processor.name))
+            .await?;
     let mut options = ProcessorOptions::new(instance).with_start(args.from);
     if is_loopback(&account.options.endpoint) {
         // Asking costs nothing there.
@@ -242,7 +236,7 @@ async fn deliver(
 }
 
 fn announce(args: &WorkerArgs, instance: &str, out: &mut Output<'_>) -> Result<(), CliError> {
-    let (processor, to) = (args.processor.as_str(), args.to.shown());
+    let (processor, to) = (args.processor.name.as_str(), args.to.shown());
     if out.format() == Format::Json {
         out.json(&Working { processor, instance, to: &to })?;
     } else {
