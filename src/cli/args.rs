@@ -46,7 +46,7 @@ pub struct FormatArgs {
 
 /// Which processor it is.
 #[derive(Debug, Clone, Args)]
-pub struct ProcessorArg {
+pub(super) struct ProcessorArg {
     /// Name of the processor; workers with the same name share its events
     #[arg(
         long = "processor",

@@ -100,6 +100,18 @@ pub struct Topology {
     pub activity: Activity,
     /// The incarnations that have joined and were not found dead.
     pub members: Vec<String>,
+    /// The name of what its hosts do with the changes; nothing as long as no host had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handler: Option<String>,
+}
+
+impl Topology {
+    /// The handler that the processor has, where it is another one than that of a host: such a host would
+    /// do other work with a part of the changes. Who gives no name may join any processor.
+    pub fn other_handler(&self, name: Option<&str>) -> Option<&str> {
+        let has = self.handler.as_deref()?;
+        name.is_some_and(|name| name != has).then_some(has)
+    }
 }
 
 /// Where a lease goes on.
@@ -243,6 +255,17 @@ mod tests {
         assert_eq!(serde_json::to_value(&document).unwrap(), stored);
         assert_eq!(serde_json::from_value::<Document>(stored).unwrap(), document);
         assert_eq!(document.id(), "lease:-FF");
+    }
+
+    #[test]
+    fn a_handler_differs_only_from_one_with_another_name() {
+        let text = r#"{"start": "now", "generation": 0, "activity": "running", "members": []}"#;
+        let mut topology: Topology = serde_json::from_str(text).unwrap();
+        assert_eq!(topology.other_handler(Some("mails")), None);
+        topology.handler = Some("count".to_owned());
+        assert_eq!(topology.other_handler(Some("mails")), Some("count"));
+        assert_eq!(topology.other_handler(Some("count")), None);
+        assert_eq!(topology.other_handler(None), None);
     }
 
     #[test]
