@@ -18,7 +18,7 @@ use super::{
     table::{Align, Table, counted, grouped},
     target::{Account, Missing},
     until_stopped,
-    worker::open_feed,
+    worker::host::open_feed,
 };
 use crate::{
     clock::{Clock as _, SystemClock},
