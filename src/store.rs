@@ -28,6 +28,8 @@ mod usage;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::watch;
+
 pub use self::{
     append::{AppendOptions, BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, WINNING_EVENTS_MAX},
     changes::{Changes, ChangesFrom, ChangesPage},
@@ -78,6 +80,8 @@ pub struct EventStore(Arc<Inner>);
 struct Inner {
     connection: Connection,
     options: StoreOptions,
+    /// How many appends were acknowledged.
+    appends: watch::Sender<u64>,
 }
 
 /// A value that was read, with what that took.
@@ -105,7 +109,11 @@ impl EventStore {
     pub async fn connect(options: StoreOptions) -> Result<Self, StoreError> {
         let client = Box::pin(cosmos::connect(&options)).await?;
         let connection = Box::pin(Connection::open(&client, &options.database)).await?;
-        Ok(Self(Arc::new(Inner { connection, options })))
+        Ok(Self::new(connection, options))
+    }
+
+    fn new(connection: Connection, options: StoreOptions) -> Self {
+        Self(Arc::new(Inner { connection, options, appends: watch::Sender::new(0) }))
     }
 
     /// [Provisions](provision) and connects with one client, which is quicker than one after the
@@ -120,7 +128,7 @@ impl EventStore {
         let client = Box::pin(cosmos::connect(&options)).await?;
         let report = provision::provision_with(&client, &options).await?;
         let connection = Box::pin(Connection::open(&client, &options.database)).await?;
-        Ok((Self(Arc::new(Inner { connection, options })), report))
+        Ok((Self::new(connection, options), report))
     }
 
     /// Appends events to a stream: all of them, once, or none.
@@ -183,6 +191,9 @@ impl EventStore {
         let time_max = self.0.options.append_time_max;
         let mut appending = Appending::new(&self.0.connection, clock, time_max, &prepared);
         let result = appending.run().await;
+        if result.is_ok() {
+            self.0.appends.send_modify(|appends| *appends = appends.wrapping_add(1));
+        }
         let usage = appending.usage();
         let outcome = append_outcome_of(&result.as_ref());
         let (items, bytes) = match outcome {
@@ -191,6 +202,13 @@ impl EventStore {
         };
         meter.emit(outcome, usage, items, bytes);
         result
+    }
+
+    /// How many appends were acknowledged, through this store or its clones. Whoever waits for it to change
+    /// learns at once that there is something new in the change feed. It says nothing of the appends of
+    /// others, or of those whose outcome is unknown, so it is a reason to look early and no more.
+    pub fn appends(&self) -> watch::Receiver<u64> {
+        self.0.appends.subscribe()
     }
 
     /// Describes a read of a stream. Nothing is sent, and an invalid stream id is not reported, before

@@ -14,6 +14,10 @@ use crate::{
 pub(super) const DATA_DIR_DEFAULT: &str = "./data";
 /// The database unless another is named.
 pub(super) const DATABASE_DEFAULT: &str = "event-store";
+/// The processor unless another is named.
+const PROCESSOR_DEFAULT: &str = "default";
+/// The longest name of a processor: it is a partition key, and stands in every document.
+const NAME_CHARACTERS_MAX: usize = 128;
 
 /// What the output is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -38,6 +42,21 @@ pub struct FormatArgs {
         global = true
     )]
     pub output: Format,
+}
+
+/// Which processor it is.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ProcessorArg {
+    /// Name of the processor; workers with the same name share its events
+    #[arg(
+        long = "processor",
+        id = "processor",
+        env = "COSMOS_ES_PROCESSOR",
+        default_value = PROCESSOR_DEFAULT,
+        value_name = "NAME",
+        value_parser = parse_name
+    )]
+    pub(super) name: String,
 }
 
 /// Where the store is.
@@ -94,4 +113,25 @@ impl TargetArgs {
 /// Reads a time of the command line: RFC 3339 with an offset.
 pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| "expected a time such as 2026-11-20T10:00:00Z".to_owned())
+}
+
+/// Reads the name of a processor.
+pub(super) fn parse_name(text: &str) -> Result<String, String> {
+    let characters = text.chars().count();
+    if (1..=NAME_CHARACTERS_MAX).contains(&characters) && !text.chars().any(char::is_control) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("expected 1 to {NAME_CHARACTERS_MAX} characters without control characters"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_processors_are_short_and_plain() {
+        assert_eq!(parse_name("mails").as_deref(), Ok("mails"));
+        assert!(parse_name("").is_err() && parse_name("a\nb").is_err());
+        assert!(parse_name(&"a".repeat(129)).is_err());
+    }
 }

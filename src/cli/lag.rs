@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     CliError,
-    args::{Format, TargetArgs},
+    args::{Format, ProcessorArg, TargetArgs},
     output::{JsonArray, Output},
-    processors::{LEASES_CONTAINER, PROCESSOR_DEFAULT, parse_name},
+    processors::LEASES_CONTAINER,
     table::{Align, Table, counted, grouped},
     target::{Account, Missing},
     until_stopped,
-    worker::open_feed,
+    worker::host::open_feed,
 };
 use crate::{
     clock::{Clock as _, SystemClock},
@@ -57,15 +57,8 @@ Examples:
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct LagArgs {
-    /// Name of the processor
-    #[arg(
-        long,
-        env = "COSMOS_ES_PROCESSOR",
-        default_value = PROCESSOR_DEFAULT,
-        value_name = "NAME",
-        value_parser = parse_name
-    )]
-    processor: String,
+    #[command(flatten)]
+    processor: ProcessorArg,
     /// Look again every second, until Ctrl-C
     #[arg(long, env = "COSMOS_ES_LAG_WATCH")]
     watch: bool,
@@ -135,7 +128,8 @@ async fn show(args: &LagArgs, account: &Account, out: &mut Output<'_>) -> Result
     account.connect().await?;
     let feed = Arc::new(open_feed(account).await?.with_page_changes(1));
     let leases =
-        Box::pin(CosmosLeases::open(&account.options, LEASES_CONTAINER, &args.processor)).await?;
+        Box::pin(CosmosLeases::open(&account.options, LEASES_CONTAINER, &args.processor.name))
+            .await?;
     let is_terminal = out.format() == Format::Table && std::io::stdout().is_terminal();
     let mut table = Table::new([
         Align::Left,

@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     CliError,
-    args::{Format, TargetArgs},
+    args::{Format, ProcessorArg, TargetArgs},
     output::{JsonArray, Output},
-    processors::{PROCESSOR_DEFAULT, control, parse_name},
+    processors::control,
     read::time_for_people,
     say,
     table::{Align, Table, counted},
@@ -68,15 +68,8 @@ pub struct ParkedArgs {
     /// Why a stream is given up
     #[arg(long, env = "COSMOS_ES_PARKED_REASON", value_name = "TEXT")]
     reason: Option<String>,
-    /// Name of the processor
-    #[arg(
-        long,
-        env = "COSMOS_ES_PROCESSOR",
-        default_value = PROCESSOR_DEFAULT,
-        value_name = "NAME",
-        value_parser = parse_name
-    )]
-    processor: String,
+    #[command(flatten)]
+    processor: ProcessorArg,
     /// Do not ask before something is given up
     #[arg(long, env = "COSMOS_ES_PARKED_YES")]
     yes: bool,
@@ -184,7 +177,7 @@ pub(super) async fn run(
     let account = Account::open(args.target.target(), Missing::Refuse).await?;
     let doing = async {
         account.connect().await?;
-        let control = control(&account, &args.processor).await?;
+        let control = control(&account, &args.processor.name).await?;
         carry_out(&control, order, out).await
     };
     let result = until_stopped(doing, stop).await;

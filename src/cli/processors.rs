@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     CliError,
-    args::{Format, TargetArgs, parse_time},
+    args::{Format, TargetArgs, parse_name, parse_time},
     output::{JsonArray, Output},
     table::{Align, Table, counted},
     target::{Account, Missing},
@@ -21,10 +21,6 @@ use crate::feed::{Control, CosmosLeases, Overview, Positions, documents::Activit
 
 /// The container of the leases.
 pub(super) const LEASES_CONTAINER: &str = "leases";
-/// The processor unless another is named.
-pub(super) const PROCESSOR_DEFAULT: &str = "default";
-/// The longest name of a processor: it is a partition key, and stands in every document.
-const NAME_CHARACTERS_MAX: usize = 128;
 
 const EXAMPLES: &str = "\
 Workers honour what they are told within a few seconds. rewind lets all events from a place on come
@@ -85,15 +81,6 @@ enum Place {
     Beginning,
     Time(i64),
     File(PathBuf),
-}
-
-/// Reads the name of a processor.
-pub(super) fn parse_name(text: &str) -> Result<String, String> {
-    let characters = text.chars().count();
-    if (1..=NAME_CHARACTERS_MAX).contains(&characters) && !text.chars().any(char::is_control) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("expected 1 to {NAME_CHARACTERS_MAX} characters without control characters"))
 }
 
 fn parse_place(text: &str) -> Result<Place, String> {
@@ -299,12 +286,5 @@ mod tests {
         ] {
             assert!(order(wrong).is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn names_are_short_and_plain() {
-        assert_eq!(parse_name("mails").as_deref(), Ok("mails"));
-        assert!(parse_name("").is_err() && parse_name("a\nb").is_err());
-        assert!(parse_name(&"a".repeat(129)).is_err());
     }
 }

@@ -1,4 +1,6 @@
-//! `cosmos-es serve`: the event store over HTTP, in the foreground.
+//! `cosmos-es serve`: the event store over HTTP, in the foreground, with a worker inside.
+
+mod inside;
 
 use std::net::SocketAddr;
 
@@ -6,11 +8,13 @@ use clap::Args;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use self::inside::{To, Worker, parse_to};
 use super::{
     CliError,
-    args::{Format, TargetArgs},
+    args::{Format, ProcessorArg, TargetArgs},
     output::Output,
     target::{Account, Missing},
+    worker::host::default_instance,
 };
 use crate::{
     clock::{Clock as _, SystemClock},
@@ -20,11 +24,17 @@ use crate::{
 
 const EXAMPLES: &str = "\
 The store is embedded in the process, in --data-dir, unless --endpoint names an account. It listens on
-loopback only. With --output json one line is printed when it is ready: http, store, dataDir and openapi.
-Ctrl-C lets requests that have begun end, for 10 seconds at most.
+loopback only. With --output json one line is printed when it is ready: http, store, dataDir, openapi and
+worker. Ctrl-C lets requests that have begun end, for 10 seconds at most, and then the worker.
+
+Inside is a worker of the change-feed processor, which shares the events with any `cosmos-es worker` of the
+same --processor (`cosmos-es lag` shows who has what). --worker-to says what it does with them, as --to of
+`worker` does. What is wrong with the worker is logged, and the service goes on.
 
 Examples:
   cosmos-es serve
+  cosmos-es serve --worker-to none
+  cosmos-es serve --processor mails --worker-to http://127.0.0.1:9000/events
   cosmos-es serve --data-dir D --listen 127.0.0.1:0 --store-port 0 --output json
   cosmos-es serve --endpoint https://my-account.documents.azure.com";
 
@@ -45,6 +55,34 @@ pub struct ServeArgs {
     /// Port of the embedded endpoint; another one is taken when it is in use, and 0 takes a free one
     #[arg(long, env = "COSMOS_ES_STORE_PORT", default_value_t = 8081, value_name = "PORT")]
     store_port: u16,
+    /// Where the worker inside delivers events: count, a URL to post them to, or none for no worker
+    #[arg(
+        long,
+        env = "COSMOS_ES_WORKER_TO",
+        default_value = "count",
+        value_name = "PLACE",
+        value_parser = parse_to
+    )]
+    worker_to: To,
+    #[command(flatten)]
+    processor: ProcessorArg,
+    /// Name of the worker inside, for people [default: name of the machine and number of the process]
+    #[arg(long, env = "COSMOS_ES_WORKER_INSTANCE", value_name = "NAME")]
+    instance: Option<String>,
+}
+
+impl ServeArgs {
+    /// The worker inside, where there is one.
+    fn worker(&self) -> Option<Worker> {
+        match &self.worker_to {
+            To::None => None,
+            To::Receiver(receiver) => Some(Worker {
+                receiver: receiver.clone(),
+                processor: self.processor.name.clone(),
+                instance: self.instance.clone().unwrap_or_else(default_instance),
+            }),
+        }
+    }
 }
 
 /// Where it is, for programs.
@@ -56,6 +94,16 @@ struct Serving<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     data_dir: Option<String>,
     openapi: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<Working<'a>>,
+}
+
+/// The worker inside, for programs.
+#[derive(Debug, Serialize)]
+struct Working<'a> {
+    processor: &'a str,
+    instance: &'a str,
+    to: String,
 }
 
 pub(super) async fn run(
@@ -67,40 +115,58 @@ pub(super) async fn run(
     let options = ServiceOptions::default().with_listen(args.listen);
     // Before a data folder is made for a service that will not be.
     options.check_listen()?;
+    let worker = args.worker();
+    worker.as_ref().map(Worker::check).transpose()?;
     let store_port = args.store_port;
     let account =
         Box::pin(Account::open_at(args.target.target(), Missing::Create, store_port)).await?;
-    let served = Box::pin(serve(options, &account, &clock, out, stop)).await;
+    let served = Box::pin(serve(options, worker, &account, &clock, out, stop)).await;
     let closed = account.close().await;
     served.and(closed)
 }
 
 async fn serve(
     options: ServiceOptions,
+    worker: Option<Worker>,
     account: &Account,
     clock: &SystemClock,
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
     let (store, report) = Box::pin(account.provision_and_connect()).await?;
-    let service = Service::bind(store, options).await?;
+    let service = Service::bind(store.clone(), options).await?;
     let http = format!("http://{}", service.address());
-    announce(account, &report, &http, clock, out)?;
-    // The end of the store is the end of the service, too.
-    let stop = stop.child_token();
-    let mut serving = std::pin::pin!(service.serve(stop.clone()));
-    tokio::select! {
-        biased;
-        served = &mut serving => return Ok(served?),
-        () = account.ended() => stop.cancel(),
-    }
-    Ok(serving.await?)
+    announce(account, &report, &http, worker.as_ref(), clock, out)?;
+    let (stop, stop_worker) = (stop.child_token(), CancellationToken::new());
+    let serving = async {
+        let mut serving = std::pin::pin!(service.serve(stop.clone()));
+        let served = tokio::select! {
+            biased;
+            served = &mut serving => served,
+            // The end of the store is the end of the service, too.
+            () = account.ended() => {
+                stop.cancel();
+                serving.await
+            }
+        };
+        // Only now: requests have somebody who waits for them, the worker can go on another time.
+        stop_worker.cancel();
+        served
+    };
+    let working = async {
+        if let Some(worker) = &worker {
+            worker.run(account, &store, &stop_worker).await;
+        }
+    };
+    let (served, ()) = tokio::join!(serving, working);
+    Ok(served?)
 }
 
 fn announce(
     account: &Account,
     report: &ProvisionReport,
     http: &str,
+    worker: Option<&Worker>,
     clock: &SystemClock,
     out: &mut Output<'_>,
 ) -> Result<(), CliError> {
@@ -108,7 +174,13 @@ fn announce(
     let data_dir = account.folder().map(|folder| folder.display().to_string());
     match out.format() {
         Format::Json => {
-            out.json(&Serving { http, store, data_dir, openapi: format!("{http}/openapi.json") })?;
+            let worker = worker.map(|worker| Working {
+                processor: &worker.processor,
+                instance: &worker.instance,
+                to: worker.receiver.shown(),
+            });
+            let openapi = format!("{http}/openapi.json");
+            out.json(&Serving { http, store, data_dir, openapi, worker })?;
         }
         Format::Table => {
             if let Some(port) = account.replaced_port() {
@@ -120,6 +192,12 @@ fn announce(
             out.line(&format!("  store    {}  {store}{place}", account.kind()))?;
             out.line(&format!("  {}: ready", containers(report)))?;
             out.line(&format!("  http     {http}    API description at /openapi.json"))?;
+            if let Some(Worker { receiver, processor, instance }) = worker {
+                let to = receiver.shown();
+                out.line(&format!(
+                    "  worker   {to}   processor {processor}   instance {instance}"
+                ))?;
+            }
             let ms = clock.monotonic().as_millis();
             out.line(&format!("  ready in {ms} ms - Ctrl-C stops cleanly"))?;
         }

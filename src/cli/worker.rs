@@ -1,56 +1,51 @@
 //! `cosmos-es worker`: one host of a change-feed processor over the events.
 
+pub(super) mod counting;
+pub(super) mod host;
 mod posting;
 mod printing;
+pub(super) mod receiver;
 
 use std::{sync::Arc, time::Duration};
 
 use clap::Args;
-use reqwest::Url;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    posting::Posting,
+    counting::Tally,
+    host::{Host, SHUTDOWN_TIME_MAX, Work, default_instance},
     printing::{Lines, lines},
+    receiver::{EXPECTED, Receiver},
 };
 use super::{
     CliError,
-    args::{Format, TargetArgs, parse_time},
+    args::{Format, ProcessorArg, TargetArgs, parse_time},
     output::Output,
-    processors::{LEASES_CONTAINER, PROCESSOR_DEFAULT, parse_name},
     say,
     target::{Account, Missing},
 };
-use crate::{
-    cosmos::is_loopback,
-    feed::{
-        CosmosFeed, CosmosLeases, Feed, FeedFields, Handler, Processor, ProcessorOptions,
-        RunningProcessor, documents::Start, options::POLL_MIN,
-    },
-};
+use crate::feed::{Handler, ProcessorOptions, documents::Start};
 
-/// How long a host that is told to stop may finish what it has begun.
-const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(10);
-/// The same when nobody reads the output any more: nothing can be finished then.
+/// How long a host may finish what it has begun when nobody reads the output any more: nothing can be then.
 const UNREAD_TIME_MAX: Duration = Duration::from_secs(1);
-/// How often it is looked whether the host is in trouble.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// The container that is watched.
-const EVENTS_CONTAINER: &str = "events";
-
 const EXAMPLES: &str = "\
 Any number of workers with the same --processor share the events: each stream is handled by one of them,
 in order, and every event at least once. The places are kept in the store, so a worker that is started
 again goes on where the processor was; --from counts only when the processor is made.
 
---to stdout prints a line of JSON for each run of events of a stream: stream, epoch and events. --to URL
-posts the same with the number of the attempt, and the header idempotency-key; 2xx is handled, 408, 425,
-429 and 5xx are tried again, and any other 4xx parks the stream (`cosmos-es parked`). With --output json
-one line says first: processor, instance and to.
+--to count only counts them, and says at the end how many there were. --to stdout prints a line of JSON for
+each run of events of a stream: stream, epoch and events. --to URL posts the same with the number of the
+attempt, and the header idempotency-key; 2xx is handled, 408, 425, 429 and 5xx are tried again, and any
+other 4xx parks the stream (`cosmos-es parked`). With --output json one line says first: processor, instance
+and to; after --to count a last one says events and streams.
+
+All workers of a processor do the same: one with another --to needs a --processor of its own. `cosmos-es
+serve` has a worker inside, of the processor `default` unless it is told otherwise.
 
 Examples:
   cosmos-es worker
+  cosmos-es worker --processor lines --to stdout
   cosmos-es worker --processor mails --from now --to http://127.0.0.1:9000/events
   cosmos-es worker --instance a --endpoint https://my-account.documents.azure.com";
 
@@ -58,15 +53,8 @@ Examples:
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct WorkerArgs {
-    /// Name of the processor; workers with the same name share its events
-    #[arg(
-        long,
-        env = "COSMOS_ES_PROCESSOR",
-        default_value = PROCESSOR_DEFAULT,
-        value_name = "NAME",
-        value_parser = parse_name
-    )]
-    processor: String,
+    #[command(flatten)]
+    processor: ProcessorArg,
     /// Name of this worker, for people [default: name of the machine and number of the process]
     #[arg(long, env = "COSMOS_ES_WORKER_INSTANCE", value_name = "NAME")]
     instance: Option<String>,
@@ -79,37 +67,51 @@ pub struct WorkerArgs {
         value_parser = parse_start
     )]
     from: Start,
-    /// Where events are delivered: stdout, or a URL to post them to
+    /// Where events are delivered: count, stdout, or a URL to post them to
     #[arg(
         long,
         env = "COSMOS_ES_WORKER_TO",
-        default_value = "stdout",
+        default_value = "count",
         value_name = "PLACE",
-        value_parser = parse_receiver
+        value_parser = parse_to
     )]
-    to: Receiver,
+    to: To,
     #[command(flatten)]
     target: TargetArgs,
 }
 
 /// Who gets the events.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Receiver {
+enum To {
     Stdout,
-    Url(Url),
+    Receiver(Receiver),
 }
 
-impl Receiver {
-    /// For people and logs: without what may be a secret.
+impl To {
+    /// For people and logs.
     fn shown(&self) -> String {
         match self {
             Self::Stdout => "stdout".to_owned(),
-            Self::Url(url) => {
-                let mut url = url.clone();
-                url.set_query(None);
-                url.to_string()
-            }
+            Self::Receiver(receiver) => receiver.shown(),
         }
+    }
+
+    fn options(&self, instance: &str) -> ProcessorOptions {
+        match self {
+            Self::Stdout => ProcessorOptions::new(instance).with_handler_name("stdout"),
+            Self::Receiver(receiver) => receiver.options(instance),
+        }
+    }
+}
+
+fn parse_to(text: &str) -> Result<To, String> {
+    match text {
+        "stdout" => Ok(To::Stdout),
+        "none" => Err("none is for `cosmos-es serve`: a worker delivers somewhere".to_owned()),
+        other => match Receiver::parse(other) {
+            Some(receiver) => Ok(To::Receiver(receiver)),
+            None => Err(format!("expected count, stdout, or {EXPECTED}")),
+        },
     }
 }
 
@@ -121,18 +123,6 @@ fn parse_start(text: &str) -> Result<Start, String> {
             .map(|time| Start::Time(time.as_second()))
             .map_err(|error| format!("{error}, or beginning, or now")),
     }
-}
-
-fn parse_receiver(text: &str) -> Result<Receiver, String> {
-    if text == "stdout" {
-        return Ok(Receiver::Stdout);
-    }
-    let wrong = || "expected stdout or an http(s) URL without user, password and #".to_owned();
-    let url: Url = text.parse().map_err(|_| wrong())?;
-    let is_plain =
-        url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-    let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
-    if is_plain && is_http { Ok(Receiver::Url(url)) } else { Err(wrong()) }
 }
 
 /// What runs, for programs.
@@ -150,7 +140,7 @@ pub(super) async fn run(
 ) -> Result<(), CliError> {
     let instance = args.instance.clone().unwrap_or_else(default_instance);
     // Before a data folder is made for a worker that will not be.
-    ProcessorOptions::new(&instance).check()?;
+    args.to.options(&instance).check()?;
     let account = Account::open(args.target.target(), Missing::Create).await?;
     let result = work(&args, &instance, &account, out, stop).await;
     let closed = account.close().await;
@@ -165,49 +155,32 @@ async fn work(
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
     account.connect().await?;
-    let feed = open_feed(account).await?;
-    let leases =
-        Box::pin(CosmosLeases::open(&account.options, LEASES_CONTAINER, &args.processor)).await?;
-    let mut options = ProcessorOptions::new(instance).with_start(args.from);
-    if is_loopback(&account.options.endpoint) {
-        // Asking costs nothing there.
-        options = options.with_polls(POLL_MIN, POLL_MIN);
-    }
     let (printing, mut lines) = lines();
+    let counting = Arc::default();
     let handler: Arc<dyn Handler> = match &args.to {
-        Receiver::Stdout => Arc::new(printing),
-        Receiver::Url(url) => {
-            options = options.with_attempts(posting::ATTEMPTS_MAX, posting::ATTEMPT_TIME_MAX);
-            Arc::new(Posting::new(url.clone())?)
-        }
+        To::Stdout => Arc::new(printing),
+        To::Receiver(receiver) => receiver.handler(&counting)?,
     };
+    let options = args.to.options(instance).with_start(args.from);
+    let work = Work { processor: args.processor.name.clone(), options }.at(account);
+    let host = Box::pin(work.start(account, handler, None)).await?;
     announce(args, instance, out)?;
-    let feed: Arc<dyn Feed> = Arc::new(feed);
-    let host = Processor::new(feed, Arc::new(leases), handler, options).start()?;
-    let result = deliver(host, &mut lines, account, out, stop).await;
-    if result.is_ok() {
-        tracing::info!("stopped");
+    deliver(host, &mut lines, account, out, stop).await?;
+    tracing::info!("stopped");
+    if args.to == To::Receiver(Receiver::Count) {
+        tell(counting.tally(), out)?;
     }
-    result
-}
-
-/// Opens the feed of the events.
-pub(super) async fn open_feed(account: &Account) -> Result<CosmosFeed, CliError> {
-    let fields = FeedFields::new("/aggregateId", "/sequenceNumber")
-        .map_err(|error| CliError::Usage(error.to_string()))?;
-    Ok(Box::pin(CosmosFeed::open(&account.options, EVENTS_CONTAINER, fields)).await?)
+    Ok(())
 }
 
 /// Prints what the host hands out until it is told to stop, and then what it still finishes.
 async fn deliver(
-    mut host: RunningProcessor,
+    mut host: Host,
     lines: &mut Lines,
     account: &Account,
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
-    let mut look = tokio::time::interval(LOOK_INTERVAL);
-    let mut trouble = None;
     loop {
         tokio::select! {
             biased;
@@ -219,16 +192,7 @@ async fn deliver(
                     return Err(error);
                 }
             }
-            _ = look.tick() => {
-                if host.has_ended() {
-                    return Err(crate::feed::HostFailed.into());
-                }
-                let found = host.status().trouble;
-                if let Some(reason) = found.as_deref().filter(|_| found != trouble) {
-                    tracing::warn!(reason, "the worker is in trouble, and goes on trying");
-                }
-                trouble = found;
-            }
+            error = host.failed() => return Err(error),
         }
     }
     let mut ending = std::pin::pin!(host.shutdown(SHUTDOWN_TIME_MAX));
@@ -236,23 +200,31 @@ async fn deliver(
         tokio::select! {
             biased;
             line = lines.next() => lines.print(line, out)?,
-            ended = &mut ending => return Ok(ended?),
+            ended = &mut ending => return ended,
         }
     }
 }
 
+/// Says what was counted.
+fn tell(tally: Tally, out: &mut Output<'_>) -> Result<(), CliError> {
+    match out.format() {
+        Format::Json => out.json(&tally),
+        Format::Table => out.line(&tally.shown()),
+    }
+}
+
 fn announce(args: &WorkerArgs, instance: &str, out: &mut Output<'_>) -> Result<(), CliError> {
-    let (processor, to) = (args.processor.as_str(), args.to.shown());
+    let (processor, to) = (args.processor.name.as_str(), args.to.shown());
     if out.format() == Format::Json {
         out.json(&Working { processor, instance, to: &to })?;
     } else {
         // Standard output has nothing but events when they go there.
         let mut tell = |text: String| match args.to {
-            Receiver::Stdout => {
+            To::Stdout => {
                 say(&text);
                 Ok(())
             }
-            Receiver::Url(_) => out.line(&text),
+            To::Receiver(_) => out.line(&text),
         };
         tell(format!("  processor  {processor}   instance {instance}"))?;
         tell(format!("  to         {to}"))?;
@@ -261,23 +233,19 @@ fn announce(args: &WorkerArgs, instance: &str, out: &mut Output<'_>) -> Result<(
     out.flush()
 }
 
-/// The name of the machine and the number of the process.
-fn default_instance() -> String {
-    let from_file = |path| std::fs::read_to_string(path).ok();
-    let machine = std::env::var("HOSTNAME")
-        .or_else(|_| std::env::var("COMPUTERNAME"))
-        .ok()
-        .or_else(|| from_file("/proc/sys/kernel/hostname"))
-        .or_else(|| from_file("/etc/hostname"))
-        .unwrap_or_default();
-    let machine: String = machine.trim().chars().filter(|c| !c.is_control()).take(64).collect();
-    let machine = if machine.is_empty() { "host" } else { &machine };
-    format!("{machine}-{}", std::process::id())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_worker_delivers_to_words_or_a_url() {
+        assert_eq!(parse_to("stdout"), Ok(To::Stdout));
+        assert_eq!(parse_to("count"), Ok(To::Receiver(Receiver::Count)));
+        assert!(parse_to("none").unwrap_err().contains("serve"));
+        assert!(parse_to("http://u:p@a/").is_err());
+        let name = |text| parse_to(text).unwrap().options("a").handler_name.unwrap();
+        assert_eq!([name("stdout"), name("count"), name("http://a/")], ["stdout", "count", "url"]);
+    }
 
     #[test]
     fn places_to_begin_are_words_or_a_time() {
@@ -285,20 +253,5 @@ mod tests {
         assert_eq!(parse_start("now"), Ok(Start::Now));
         assert_eq!(parse_start("1970-01-01T00:01:00Z"), Ok(Start::Time(60)));
         assert!(parse_start("yesterday").is_err());
-    }
-
-    #[test]
-    fn receivers_are_stdout_or_a_url_and_show_no_secret() {
-        let shown = |text: &str| parse_receiver(text).map(|receiver| receiver.shown());
-        assert_eq!(shown("stdout").as_deref(), Ok("stdout"));
-        assert_eq!(shown("http://a:1/b?code=x").as_deref(), Ok("http://a:1/b"));
-        for wrong in ["", "file:///x", "http://u:p@a/", "http://u@a/", "a:1", "http://a/#b"] {
-            assert!(parse_receiver(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn an_instance_without_a_name_gets_one_that_is_valid() {
-        assert_eq!(ProcessorOptions::new(default_instance()).check(), Ok(()));
     }
 }

@@ -136,6 +136,18 @@ pub struct Topology {
     pub activity: Activity,
     /// The incarnations that have joined and were not found dead.
     pub members: Vec<String>,
+    /// The name of what its hosts do with the changes; nothing as long as no host had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handler: Option<String>,
+}
+
+impl Topology {
+    /// The handler that the processor has, where it is another one than that of a host: such a host would
+    /// do other work with a part of the changes. Who gives no name may join any processor.
+    pub fn other_handler(&self, name: Option<&str>) -> Option<&str> {
+        let has = self.handler.as_deref()?;
+        name.is_some_and(|name| name != has).then_some(has)
+    }
 }
 
 /// Where all leases go on after a rewind.
@@ -358,6 +370,17 @@ mod tests {
         for id in ["topology", "parked:00", "lease:0A-05", "lease:", "saved"] {
             assert_eq!(Document::spoiled(id), None, "{id}");
         }
+    }
+
+    #[test]
+    fn a_handler_differs_only_from_one_with_another_name() {
+        let text = r#"{"start": "now", "madeAt": 1, "generation": 0, "activity": "running", "members": []}"#;
+        let mut topology: Topology = serde_json::from_str(text).unwrap();
+        assert_eq!(topology.other_handler(Some("mails")), None);
+        topology.handler = Some("count".to_owned());
+        assert_eq!(topology.other_handler(Some("mails")), Some("count"));
+        assert_eq!(topology.other_handler(Some("count")), None);
+        assert_eq!(topology.other_handler(None), None);
     }
 
     #[test]

@@ -27,7 +27,7 @@ use super::{
 const BEAT_RETRY: Duration = Duration::from_millis(500);
 /// How long a lease is left alone whose range cannot be read as it is.
 const MOVED_REST: Duration = Duration::from_secs(3);
-/// How long a lease that cannot be read is left alone.
+/// How long a lease that cannot be read is left alone, and a processor that does other work.
 const REST: Duration = Duration::from_secs(30);
 
 /// A lease that is held by a task of this host.

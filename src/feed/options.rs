@@ -48,6 +48,8 @@ pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 /// What is taken off the time at which a lease restarts when partitions were merged: clocks of the
 /// service's partitions differ by less.
 pub const RESTART_MARGIN: Duration = Duration::from_mins(1);
+/// The longest name of an instance or a handler.
+const NAME_CHARACTERS_MAX: usize = 128;
 
 /// How a processor works.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +59,9 @@ pub struct ProcessorOptions {
     pub instance: String,
     /// Where the processor begins when it is made. Later starts go on where it is.
     pub start: Start,
+    /// The name of what is done with the changes. A host with another name than the processor's does not
+    /// join; without one nothing is compared.
+    pub handler_name: Option<String>,
     /// Between two beats.
     pub beat: Duration,
     /// After this time without a beat a host is dead.
@@ -103,6 +108,9 @@ pub enum InvalidOptions {
     /// A name is empty or too long.
     #[error("the name of an instance has 1 to 128 characters and no control characters")]
     Instance,
+    /// A name is empty or too long.
+    #[error("the name of a handler has 1 to 128 characters and no control characters")]
+    HandlerName,
 }
 
 impl ProcessorOptions {
@@ -111,6 +119,7 @@ impl ProcessorOptions {
         Self {
             instance: instance.into(),
             start: Start::Beginning,
+            handler_name: None,
             beat: BEAT,
             expiry: EXPIRY,
             checkpoint_interval: CHECKPOINT_INTERVAL,
@@ -132,6 +141,13 @@ impl ProcessorOptions {
     #[must_use]
     pub fn with_start(mut self, start: Start) -> Self {
         self.start = start;
+        self
+    }
+
+    /// Names what is done with the changes, in 1 to 128 characters: hosts of one processor must do the same.
+    #[must_use]
+    pub fn with_handler_name(mut self, name: impl Into<String>) -> Self {
+        self.handler_name = Some(name.into());
         self
     }
 
@@ -167,9 +183,11 @@ impl ProcessorOptions {
     ///
     /// [`InvalidOptions`].
     pub fn check(&self) -> Result<(), InvalidOptions> {
-        let characters = self.instance.chars().count();
-        if !(1..=128).contains(&characters) || self.instance.chars().any(char::is_control) {
+        if !is_name(&self.instance) {
             return Err(InvalidOptions::Instance);
+        }
+        if !self.handler_name.as_deref().is_none_or(is_name) {
+            return Err(InvalidOptions::HandlerName);
         }
         for (name, is_zero) in [
             ("the beat", self.beat.is_zero()),
@@ -194,6 +212,11 @@ impl ProcessorOptions {
     }
 }
 
+/// Whether a text can be a name: it stands in documents, and people read it.
+fn is_name(text: &str) -> bool {
+    (1..=NAME_CHARACTERS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,6 +233,11 @@ mod tests {
         assert_eq!(options().with_liveness(s(3), s(9)).check(), Err(InvalidOptions::Expiry));
         assert_eq!(options().with_polls(s(2), s(1)).check(), Err(InvalidOptions::Poll));
         assert_eq!(ProcessorOptions::new("").check(), Err(InvalidOptions::Instance));
+        let named = |name: &str| options().with_handler_name(name).check();
+        assert_eq!(named(&"n".repeat(128)), Ok(()));
+        for wrong in ["", "a\nb", &"n".repeat(129)] {
+            assert_eq!(named(wrong), Err(InvalidOptions::HandlerName), "{wrong}");
+        }
         let never = options().with_attempts(0, s(1)).check();
         assert_eq!(never, Err(InvalidOptions::Zero("the attempts")));
     }

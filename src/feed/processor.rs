@@ -238,4 +238,60 @@ mod tests {
         let status = host.status();
         assert!(status.leases[0].held.as_ref().is_some_and(|held| held.is_caught_up));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_with_another_handler_does_not_join() {
+        let weather = Weather::fine(1, Duration::from_millis(5));
+        let feed = MemoryFeed::new(weather.clone(), vec![FeedRange::full()], true);
+        let leases = MemoryLeases::new(weather);
+        let start = |name: Option<&str>| {
+            let mut options = ProcessorOptions::new("host");
+            options.handler_name = name.map(str::to_owned);
+            let (feed, stores) = (Arc::new(feed.clone()), Arc::new(leases.clone()));
+            Processor::new(feed, stores, Arc::new(Nothing), options).start().unwrap()
+        };
+        let handler = || {
+            leases.peek().into_iter().find_map(|found| match found.document {
+                Document::Topology(topology) => Some((topology.handler, topology.members.len())),
+                _ => None,
+            })
+        };
+        let joined = async |host: &RunningProcessor| {
+            let me = host.incarnation().to_owned();
+            host.status.clone().wait_for(|status| status.hosts.contains(&me)).await.unwrap();
+        };
+        let nameless = start(None);
+        joined(&nameless).await;
+        assert_eq!(handler(), Some((None, 1)));
+        // The first name that joins is that of the processor.
+        let count = start(Some("count"));
+        joined(&count).await;
+        assert_eq!(handler(), Some((Some("count".to_owned()), 2)));
+        let other = start(Some("stdout"));
+        let status =
+            other.status.clone().wait_for(|status| status.trouble.is_some()).await.unwrap().clone();
+        let trouble = "the handler of the processor is \"count\", that of this host \"stdout\": it does not join";
+        assert_eq!(status.trouble.as_deref(), Some(trouble));
+        tokio::time::sleep(Duration::from_mins(2)).await;
+        assert_eq!(handler(), Some((Some("count".to_owned()), 2)), "it never joins");
+        assert!(other.status().leases.is_empty());
+        let same = start(Some("count"));
+        joined(&same).await;
+        joined(&start(None)).await;
+        assert_eq!(handler().unwrap().0.as_deref(), Some("count"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_processor_has_the_handler_of_its_maker() {
+        let weather = Weather::fine(1, Duration::from_millis(5));
+        let feed = MemoryFeed::new(weather.clone(), vec![FeedRange::full()], true);
+        let leases = MemoryLeases::new(weather);
+        let options = ProcessorOptions::new("host").with_handler_name("mails");
+        let stores = Arc::new(leases.clone());
+        let host = Processor::new(Arc::new(feed), stores, Arc::new(Nothing), options);
+        let host = host.start().unwrap();
+        host.wait_caught_up().await;
+        let topology = host.control().overview().await.unwrap().topology.unwrap();
+        assert_eq!(topology.handler.as_deref(), Some("mails"));
+    }
 }

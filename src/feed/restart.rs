@@ -118,6 +118,7 @@ mod tests {
             rewind,
             activity: Activity::Running,
             members: Vec::new(),
+            handler: None,
         }
     }
 

@@ -3,6 +3,7 @@
 mod append;
 mod export;
 mod import;
+mod inside;
 mod life;
 pub(crate) mod program;
 mod read;

@@ -22,6 +22,7 @@ fn known(beat_age: u64, lease_age: u64, change: impl FnOnce(&mut Topology, &mut 
         rewind: None,
         activity: Activity::Running,
         members: vec!["a-1".to_owned()],
+        handler: None,
     };
     let mut lease = Lease {
         range: FeedRange::full(),

@@ -17,9 +17,9 @@ impl HostTask {
         let sent = Instant::now();
         self.next_beat = after(sent, self.shared.options.beat);
         if self.topology.is_none() {
-            self.join().await;
+            let rest = self.join().await;
             if self.topology.is_none() {
-                self.next_beat = after(Instant::now(), BEAT_RETRY);
+                self.next_beat = after(Instant::now(), rest);
                 return;
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::{StreamExt as _, future::BoxFuture, stream};
 use tokio::time::Instant;
 
-use super::{BEAT_RETRY, HostTask, Wish, after};
+use super::{BEAT_RETRY, HostTask, REST, Wish, after};
 use crate::feed::{
     FeedRange,
     documents::{Activity, Document, Lease, Position, Start, Stored, Topology, host_id},
@@ -16,8 +16,9 @@ use crate::feed::{
 const STARTS_MAX: usize = 16;
 
 impl HostTask {
-    /// Becomes a member, and makes the processor where there is none.
-    pub(super) async fn join(&mut self) {
+    /// Becomes a member, and makes the processor where there is none. Gives how soon it is tried again, if
+    /// that did not work out.
+    pub(super) async fn join(&mut self) -> Duration {
         let joined = match self.shared.leases.list().await {
             Ok(listed) => {
                 let topology = listed.iter().find_map(|found| match &found.document {
@@ -28,6 +29,7 @@ impl HostTask {
                     _ => None,
                 });
                 match topology {
+                    Some(topology) if self.does_other_work(&topology.document) => return REST,
                     Some(topology) => self.enter(topology).await,
                     None => self.make().await,
                 }
@@ -38,16 +40,30 @@ impl HostTask {
             Ok(()) => self.next_list = Instant::now(),
             // Somebody else was quicker: look again.
             Err(StoreFault::Conflict { .. }) => {}
-            Err(fault) => {
-                self.note(&fault);
-                self.next_beat = after(Instant::now(), BEAT_RETRY);
-            }
+            Err(fault) => self.note(&fault),
         }
+        BEAT_RETRY
+    }
+
+    /// Whether the hosts of the processor do something else than this one. That may only change by hand.
+    fn does_other_work(&mut self, topology: &Topology) -> bool {
+        let mine = self.shared.options.handler_name.as_deref();
+        let Some(other) = topology.other_handler(mine) else { return false };
+        let mine = mine.unwrap_or_default();
+        let trouble = format!(
+            "the handler of the processor is {other:?}, that of this host {mine:?}: it does not join"
+        );
+        tracing::debug!(trouble, "the host does other work than the processor");
+        self.trouble = Some(trouble);
+        true
     }
 
     async fn enter(&mut self, mut topology: Stored<Topology>) -> Result<(), StoreFault> {
         if !topology.document.members.contains(&self.me.incarnation) {
             topology.document.members.push(self.me.incarnation.clone());
+            if topology.document.handler.is_none() {
+                topology.document.handler.clone_from(&self.shared.options.handler_name);
+            }
             let document = Document::Topology(topology.document.clone());
             let replace = Operation::Replace { document, etag: topology.etag.clone() };
             let join = vec![replace, Operation::Upsert(Document::Host(self.me.clone()))];
@@ -74,6 +90,7 @@ impl HostTask {
             rewind: None,
             activity: Activity::Running,
             members: vec![self.me.incarnation.clone()],
+            handler: self.shared.options.handler_name.clone(),
         };
         let starts = |range| -> BoxFuture<'_, _> { Box::pin(self.start_of(range, start)) };
         let starts: Vec<_> = ranges.iter().map(starts).collect();

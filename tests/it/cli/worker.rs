@@ -8,7 +8,8 @@ use super::program::{Place, Running, SAMPLE_EVENTS, SAMPLE_STREAMS};
 
 /// Starts a worker that prints, and gives what it says first.
 fn worker(place: &Place, more: &[&str]) -> (Running, Value) {
-    let mut worker = place.spawn(&[&["worker", "--output", "json"], more].concat());
+    let mut worker =
+        place.spawn(&[&["worker", "--to", "stdout", "--output", "json"], more].concat());
     let ready = serde_json::from_str(&worker.line()).unwrap();
     (worker, ready)
 }
@@ -86,7 +87,7 @@ fn a_new_processor_may_begin_now() {
 #[test]
 fn for_people_standard_output_has_nothing_but_events() {
     let place = Place::with_sample();
-    let mut worker = place.spawn(&["worker", "--instance", "one"]);
+    let mut worker = place.spawn(&["worker", "--to", "stdout", "--instance", "one"]);
     worker.wait_for("processor  default   instance one");
     worker.wait_for("Ctrl-C");
     events(&mut worker, SAMPLE_EVENTS);
@@ -95,10 +96,48 @@ fn for_people_standard_output_has_nothing_but_events() {
 }
 
 #[test]
+fn a_worker_counts_and_says_at_the_end_how_much() {
+    let place = Place::with_sample();
+    // Its store is its own, and it is done when nothing is left: others look while it runs.
+    let mut local = place.spawn(&["local", "--port", "0", "--output", "json"]);
+    local.line();
+    let caught_up = || {
+        let ran = place.run(&["lag", "--output", "json"]);
+        ran.code == 0 && ran.json().as_array().unwrap().iter().all(|one| one["lagSeconds"] == 0)
+    };
+    let mut for_people = place.spawn(&["worker", "--instance", "one"]);
+    assert_eq!(for_people.line(), "  processor  default   instance one\n");
+    assert_eq!(for_people.line(), "  to         count\n");
+    assert_eq!(for_people.line(), "  working - Ctrl-C stops cleanly\n");
+    assert!((0..1000).any(|_| caught_up()), "it never catches up");
+    for_people.interrupt();
+    let ran = for_people.wait();
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert_eq!(ran.out, "handled 330 events of 40 streams\n");
+    let mut for_programs = place.spawn(&["worker", "--output", "json"]);
+    for_programs.line();
+    for_programs.interrupt();
+    assert_eq!(for_programs.wait().json(), json!({"events": 0, "streams": 0}));
+}
+
+#[test]
+fn workers_of_one_processor_do_the_same() {
+    let place = Place::with_sample();
+    let (mut first, _) = worker(&place, &[]);
+    events(&mut first, SAMPLE_EVENTS);
+    let refused = "the processor \"default\" does \"stdout\", this worker \"count\": choose another \
+                   --processor";
+    place.run(&["worker"]).failed(2, refused);
+    first.interrupt();
+    assert_eq!(first.wait().code, 0);
+    place.run(&["worker", "--to", "http://127.0.0.1:1/"]).failed(2, "\"url\"");
+}
+
+#[test]
 fn a_worker_whose_output_nobody_reads_ends() {
     let place = Place::with_sample();
     let mut child = place
-        .command(&["worker"])
+        .command(&["worker", "--to", "stdout"])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::null())
         .spawn()
@@ -149,6 +188,8 @@ fn what_makes_no_sense_is_refused_before_anything_is_done() {
     }
     let wrong_url = place.run(&["worker", "--to", "http://user:pass@127.0.0.1:1/"]);
     assert_eq!(wrong_url.code, 2, "{wrong_url:?}");
+    let none = place.run(&["worker", "--to", "none"]);
+    assert!(none.code == 2 && none.err.contains("none is for `cosmos-es serve`"), "{none:?}");
     assert!(!place.data_dir().exists());
     let place = Place::with_sample();
     for args in [

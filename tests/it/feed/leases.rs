@@ -100,6 +100,7 @@ fn topology() -> Document {
         rewind: None,
         activity: Activity::Paused,
         members: vec!["a".to_owned()],
+        handler: Some("count".to_owned()),
     })
 }
 

@@ -34,6 +34,19 @@ async fn new_events_at_the_expected_place_are_appended_in_one_round_trip() {
 }
 
 #[tokio::test]
+async fn acknowledged_appends_are_told_to_whoever_waits() {
+    let fixture = Fixture::new().await;
+    let mut appends = fixture.store.appends();
+    assert_eq!(*appends.borrow_and_update(), 0);
+    let clone = fixture.store.clone();
+    clone.append("quote-1", ExpectedVersion::NoStream, events(2)).await.unwrap();
+    appends.changed().await.unwrap();
+    assert_eq!(*appends.borrow_and_update(), 1);
+    let refused = fixture.store.append("quote-1", ExpectedVersion::NoStream, events(1)).await;
+    assert!(refused.is_err() && !appends.has_changed().unwrap());
+}
+
+#[tokio::test]
 async fn the_most_events_of_an_append_fit() {
     let fixture = Fixture::new().await;
     let appended =
