@@ -267,6 +267,14 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_a_word_a_time_or_a_file() {
+        for wrong in ["", "@", "end", "2026"] {
+            assert!(parse_place(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(parse_place("@a b"), Ok(Place::File("a b".into())));
+    }
+
+    #[test]
     fn each_action_has_what_it_needs() {
         assert_eq!(order(&[]).unwrap(), None);
         let name = || "a".to_owned();

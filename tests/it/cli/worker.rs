@@ -181,7 +181,6 @@ fn what_makes_no_sense_is_refused_before_anything_is_done() {
         (&["parked", "redrive", "a", "--all"], "--all"),
         (&["parked", "list", "--reason", "r"], "--reason is for discard"),
         (&["processors", "snapshot"], "name the processor"),
-        (&["processors", "rewind", "a", "--to", "@"], "or @FILE"),
         (&["lag"], "there is no data folder"),
     ] {
         place.run(args).failed(2, text);
