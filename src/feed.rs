@@ -35,7 +35,7 @@
 //! let leases = CosmosLeases::open(&account, "leases", "counter").await?;
 //! let options = ProcessorOptions::new("host-1");
 //! let host = Processor::new(Arc::new(feed), Arc::new(leases), Arc::new(Count), options).start()?;
-//! host.wait_caught_up().await;
+//! host.wait_caught_up().await?;
 //! host.shutdown(std::time::Duration::from_secs(10)).await?;
 //! # Ok(())
 //! # }
@@ -53,6 +53,7 @@ mod holding;
 mod host;
 pub mod liveness;
 pub mod memory;
+pub mod metrics;
 pub mod options;
 mod processor;
 pub mod progress;
@@ -68,7 +69,8 @@ pub use self::{
     control::{Control, ControlError, Overview, Positions},
     cosmos::{CosmosFeed, CosmosLeases, FeedFields, InvalidPath},
     handler::{Delivery, Handler, HandlerFault},
-    host::{HeldStatus, LeaseStatus, Status},
+    host::{HeldStatus, LeaseState, LeaseStatus, Status},
+    metrics::Metrics,
     options::{InvalidOptions, ProcessorOptions},
     processor::{HostFailed, Processor, RunningProcessor},
     range::{FeedRange, InvalidRange},

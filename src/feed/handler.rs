@@ -6,8 +6,11 @@ use futures::{FutureExt as _, future::BoxFuture};
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
-use super::{FeedRange, options::BACKOFF_MAX, options::ProcessorOptions, source::Change};
+use super::{
+    FeedRange, metrics::Meter, options::BACKOFF_MAX, options::ProcessorOptions, source::Change,
+};
 
 /// Handles changes.
 ///
@@ -78,6 +81,7 @@ pub(super) async fn attempt(
     handler: &dyn Handler,
     mut delivery: Delivery,
     options: &ProcessorOptions,
+    meter: &Meter,
     mut random: Random,
 ) -> Outcome {
     if let Some(problem) = delivery.changes.iter().find_map(|change| change.problem) {
@@ -86,11 +90,13 @@ pub(super) async fn attempt(
     let deadline = Instant::now().checked_add(options.run_time_max);
     let mut backoff = options.backoff;
     loop {
+        let begun = Instant::now();
         let fault = tokio::select! {
             biased;
             () = delivery.stop.cancelled() => return Outcome::Stopped,
             fault = once(handler, &delivery, options.attempt_time_max) => fault,
         };
+        meter.attempted(begun.elapsed(), fault.is_err());
         let Err(fault) = fault else { return Outcome::Handled };
         let attempts = delivery.attempt;
         let wait = backoff.min(BACKOFF_MAX).mul_f64(random.fraction());
@@ -116,7 +122,10 @@ async fn once(
     delivery: &Delivery,
     time_max: Duration,
 ) -> Result<(), HandlerFault> {
-    let handling = AssertUnwindSafe(async { handler.handle(delivery).await }).catch_unwind();
+    let Delivery { range, epoch, attempt, changes, .. } = delivery;
+    let span = tracing::debug_span!("feed.run", %range, epoch, attempt, items = changes.len());
+    let handling = async { handler.handle(delivery).await }.instrument(span);
+    let handling = AssertUnwindSafe(handling).catch_unwind();
     match timeout(time_max, handling).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(HandlerFault::transient("the handler panicked")),

@@ -4,7 +4,10 @@ mod commits;
 mod pages;
 mod redrive;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicUsize, Ordering},
+};
 
 use futures::future::BoxFuture;
 use tokio::{
@@ -20,6 +23,7 @@ use super::{
     FeedRange,
     documents::{Lag, Lease, Parked, Stored},
     handler::{Delivery, Handler, Outcome, Random, attempt},
+    metrics::Meter,
     options::ProcessorOptions,
     progress::Progress,
     schedule::Schedule,
@@ -82,6 +86,14 @@ pub(super) struct Shared {
     pub(super) hint: watch::Receiver<u64>,
     /// The documents of the processor have changed: the host should look.
     pub(super) look: Notify,
+    /// What the host counts.
+    pub(super) meter: Meter,
+    /// By how many seconds the service's clock is ahead of the host's.
+    pub(super) skew: AtomicI64,
+    /// How many wait for news.
+    pub(super) waiting: AtomicUsize,
+    /// There is news for whoever waits.
+    pub(super) news: Notify,
     /// A lease seems to span several partitions: the host should compare.
     pub(super) compare: Notify,
     pub(super) incarnation: String,
@@ -96,10 +108,22 @@ pub(super) struct Seen {
     pub(super) handled: u64,
     /// Whether the last page was empty and nothing is open.
     pub(super) is_caught_up: bool,
-    /// The request charge of reading in RU.
-    pub(super) request_charge: f64,
     /// The last transaction that was read, and the last that is stored.
     pub(super) lsn: (i64, i64),
+    /// When something was done last, or found to be done.
+    pub(super) moved: Option<Instant>,
+    /// Since when something is not durable.
+    pub(super) undurable: Option<Instant>,
+    /// The hint that was the last when the last page was asked for.
+    pub(super) hint: u64,
+}
+
+impl Shared {
+    /// The time by the service's clock, in seconds: the clock by which changes are stamped.
+    pub(super) fn service_now(&self) -> u64 {
+        let now = self.clock.now().as_second().saturating_add(self.skew.load(Ordering::Relaxed));
+        u64::try_from(now).unwrap_or_default()
+    }
 }
 
 type Reading = BoxFuture<'static, (Box<dyn FeedReader>, Result<Page, FeedFault>)>;
@@ -141,6 +165,8 @@ pub(super) struct Holding {
     /// How long to wait before the next poll of an idle range.
     idle: std::time::Duration,
     progress: Progress,
+    /// When the newest change that was read was stored, in seconds.
+    read_at: Option<u64>,
     schedule: Schedule<Change>,
     running: JoinSet<Ended>,
     aside: Aside,
@@ -151,6 +177,8 @@ pub(super) struct Holding {
     drained_by: Option<Instant>,
     /// Whether there is something to read that the last page did not know of.
     hint: watch::Receiver<u64>,
+    /// The hint that was the last when the page that is under way was asked for.
+    asked_at: u64,
     random: Random,
     state: Seen,
     /// The range cannot be read as it is.
@@ -176,9 +204,11 @@ impl Holding {
             drained_by: None,
             reader: Reader::Closed { at: Instant::now() },
             progress: Progress::new(),
+            read_at: None,
             running: JoinSet::new(),
             stop: CancellationToken::new(),
             hint: shared.hint.clone(),
+            asked_at: 0,
             random: Random::new(seed),
             state: Seen::default(),
             has_moved: false,
@@ -336,18 +366,27 @@ impl Holding {
         };
         let random = Random::new(self.random.next());
         self.running.spawn(async move {
-            let outcome = attempt(&*shared.handler, delivery, &shared.options, random).await;
+            let meter = &shared.meter;
+            let outcome = attempt(&*shared.handler, delivery, &shared.options, meter, random).await;
             drop(permit);
             Ended { key: run.key, pages: run.pages, changes, outcome }
         });
+    }
+
+    fn count_handled(&mut self, changes: usize) {
+        let handled = u64::try_from(changes).unwrap_or(u64::MAX);
+        self.state.handled = self.state.handled.saturating_add(handled);
+        self.shared.meter.count(|metrics| {
+            metrics.handled = metrics.handled.saturating_add(handled);
+        });
+        self.state.moved = Some(Instant::now());
     }
 
     /// A run has ended.
     fn ended(&mut self, key: &str, pages: &[u64], changes: &[Change], outcome: Outcome) {
         match outcome {
             Outcome::Handled => {
-                let handled = u64::try_from(changes.len()).unwrap_or(u64::MAX);
-                self.state.handled = self.state.handled.saturating_add(handled);
+                self.count_handled(changes.len());
                 for page in pages {
                     self.progress.finished(*page);
                 }
@@ -366,6 +405,10 @@ impl Holding {
                     redrive: false,
                 };
                 tracing::warn!(attempts, "a key is set aside");
+                self.shared.meter.count(|metrics| {
+                    metrics.parked = metrics.parked.saturating_add(1);
+                });
+                self.state.moved = Some(Instant::now());
                 self.commits.park(parked, pages.to_vec());
             }
             // The loop ends before it comes here again.

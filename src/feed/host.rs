@@ -19,7 +19,7 @@ use super::{
     documents::{Activity, Document, Host, Lease, Parked, Saved, Stored, Topology},
     holding::{End, Holding, Listing, Seen, Shared, Wish},
     liveness::Observer,
-    options::WAITING_INTERVAL,
+    options::{STALLED_AFTER, WAITING_INTERVAL},
     store::StoreFault,
 };
 
@@ -74,6 +74,27 @@ pub struct HeldStatus {
     pub handled: u64,
     /// Whether everything that is stored is handled.
     pub is_caught_up: bool,
+    /// What it does.
+    pub state: LeaseState,
+    /// How long the oldest thing that was read and is not durable has waited; 0 when all is durable.
+    pub checkpoint_age: Duration,
+    /// The hint that was the last when what this tells was asked for.
+    pub(super) hint: u64,
+}
+
+/// What the holder of a lease does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LeaseState {
+    /// There is nothing to do.
+    Idle,
+    /// There is something to do, and it is being done.
+    Working,
+    /// Nothing was done for [`STALLED_AFTER`](super::options::STALLED_AFTER), though there is something to
+    /// do or the feed does not answer.
+    Stalled,
+    /// All hosts hold still.
+    Paused,
 }
 
 /// The task of a host.
@@ -176,6 +197,7 @@ impl HostTask {
                     self.list().await;
                 }
                 () = self.shared.look.notified() => self.look_soon(),
+                () = self.shared.news.notified() => {}
                 () = self.shared.compare.notified() => {
                     let soon = after(Instant::now(), WAITING_INTERVAL);
                     self.next_survey = self.next_survey.min(soon);
@@ -194,6 +216,12 @@ impl HostTask {
     fn ended(&mut self, lease: &str, end: End) {
         self.held.remove(lease);
         let now = Instant::now();
+        self.shared.meter.count(|metrics| match end {
+            End::Released | End::Split | End::Moved => {
+                metrics.released = metrics.released.saturating_add(1);
+            }
+            _ => metrics.lost = metrics.lost.saturating_add(1),
+        });
         match end {
             End::Released | End::Split | End::Lost | End::Fenced => {
                 tracing::debug!(?end, "a lease is not held any more");
@@ -319,6 +347,7 @@ impl HostTask {
     /// Begins to work on a lease that was acquired.
     fn hold(&mut self, lease: Stored<Lease>) {
         let wish = if self.is_paused() { Wish::Pause } else { Wish::Work };
+        self.shared.meter.count(|metrics| metrics.acquired = metrics.acquired.saturating_add(1));
         let (wish, wishes) = watch::channel(wish);
         let (seen_by, seen) = watch::channel(Seen::default());
         let (parked, listing) = watch::channel(self.parked.clone());
@@ -329,11 +358,23 @@ impl HostTask {
         self.ends.spawn(async move { (id, Box::pin(holding.run()).await) });
     }
 
+    fn held_status(&self, seen: &Seen) -> HeldStatus {
+        let Seen { lag, handled, is_caught_up, moved, undurable, .. } = *seen;
+        let since = |at: Option<Instant>| at.map(|at| at.elapsed()).unwrap_or_default();
+        let state = match () {
+            () if self.is_paused() => LeaseState::Paused,
+            () if since(moved) > STALLED_AFTER => LeaseState::Stalled,
+            () if is_caught_up => LeaseState::Idle,
+            () => LeaseState::Working,
+        };
+        let hint = seen.hint;
+        HeldStatus { lag, handled, is_caught_up, state, checkpoint_age: since(undurable), hint }
+    }
+
     fn tell(&self) {
         let held = |id: &str, lease: &Lease| {
             let held = self.held.get(id).filter(|held| held.epoch == lease.epoch)?;
-            let Seen { lag, handled, is_caught_up, .. } = held.seen.borrow().clone();
-            Some(HeldStatus { lag, handled, is_caught_up })
+            Some(self.held_status(&held.seen.borrow()))
         };
         let lease = |(id, lease): (&String, &Stored<Lease>)| {
             let lease = lease.document.clone();

@@ -43,6 +43,9 @@ pub const POLL_MAX: Duration = Duration::from_secs(5);
 pub const LIST_INTERVAL: Duration = Duration::from_mins(1);
 /// How soon it is looked again while leases are waited for.
 pub const WAITING_INTERVAL: Duration = Duration::from_millis(500);
+/// After this time in which nothing was done though there is something to do a lease is stalled: longer
+/// than any attempt of a handler takes by default.
+pub const STALLED_AFTER: Duration = Duration::from_secs(30);
 /// How long a lease that is given away may take to finish what was read.
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 /// What is taken off the time at which a lease restarts when partitions were merged: clocks of the

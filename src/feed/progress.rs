@@ -3,7 +3,7 @@
 //! Pages are read in order and worked on side by side. A checkpoint says that everything up to a page is
 //! done, so it follows the oldest page that is not.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::RangeInclusive};
 
 /// A place in the feed of a lease that may be made durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Progress {
 #[derive(Debug, Clone)]
 struct Page {
     checkpoint: Checkpoint,
+    /// When its first change was stored, in seconds.
+    oldest: Option<u64>,
     /// Parts of it that are not done.
     open: usize,
 }
@@ -40,15 +42,23 @@ impl Progress {
         Self { pages: VecDeque::new(), next: 1, done: None }
     }
 
-    /// A page was read that is done when so many parts of it are. Gives its number.
-    pub fn read(&mut self, parts: usize, continuation: String, stored_at: Option<u64>) -> u64 {
+    /// A page was read that is done when so many parts of it are; its changes were stored in this time, in
+    /// seconds, from the first to the last. Gives its number.
+    pub fn read(
+        &mut self,
+        parts: usize,
+        continuation: String,
+        stored: Option<RangeInclusive<u64>>,
+    ) -> u64 {
+        let oldest = stored.as_ref().map(|stored| *stored.start());
+        let stored_at = stored.map(|stored| *stored.end());
         let ordinal = self.next;
         self.next = self.next.saturating_add(1);
         let before = self.pages.back().map(|page| page.checkpoint.stored_at);
         let before = before.or_else(|| self.done.as_ref().map(|done| done.stored_at)).flatten();
         let stored_at = stored_at.max(before);
         let checkpoint = Checkpoint { ordinal, continuation, stored_at };
-        self.pages.push_back(Page { checkpoint, open: parts });
+        self.pages.push_back(Page { checkpoint, oldest, open: parts });
         self.settle();
         ordinal
     }
@@ -70,6 +80,11 @@ impl Progress {
     /// The newest checkpoint that may be written; nothing before the first page is done.
     pub fn checkpoint(&self) -> Option<&Checkpoint> {
         self.done.as_ref()
+    }
+
+    /// When the oldest change that may not be done was stored, in seconds; nothing where all are.
+    pub fn oldest(&self) -> Option<u64> {
+        self.pages.iter().find_map(|page| page.oldest)
     }
 
     /// The pages that are not done: how far reading is ahead.

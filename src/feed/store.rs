@@ -17,6 +17,11 @@ pub trait LeaseStore: Send + Sync + 'static {
 
     /// Carries out all operations, or none of them, in order. At most [`OPERATIONS_MAX`].
     fn commit(&self, operations: Vec<Operation>) -> BoxFuture<'_, Result<Vec<Done>, StoreFault>>;
+
+    /// The request charge of all calls so far, in RU; 0 where the store does not know.
+    fn request_charge(&self) -> f64 {
+        0.0
+    }
 }
 
 /// The operations of one commit, a limit of the service.

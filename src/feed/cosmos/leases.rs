@@ -1,6 +1,9 @@
 //! The documents of a processor in the leases container.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use azure_data_cosmos::{
     ContainerClient, CosmosError, FeedScope, Query, TransactionalBatch,
@@ -32,6 +35,21 @@ use crate::{
 pub struct CosmosLeases {
     container: ContainerClient,
     processor: String,
+    charge: Arc<Charge>,
+}
+
+/// The request charge of what was done, in RU.
+#[derive(Debug, Default)]
+struct Charge(Mutex<f64>);
+
+impl Charge {
+    fn add(&self, charge: f64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += charge;
+    }
+
+    fn read(&self) -> f64 {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl std::fmt::Debug for CosmosLeases {
@@ -90,7 +108,8 @@ impl CosmosLeases {
         processor: &str,
     ) -> Result<Self, StoreFault> {
         let opened = Box::pin(open(options, container, Purpose::Leases)).await;
-        Ok(Self { container: opened.map_err(fault)?, processor: processor.to_owned() })
+        let (container, processor) = (opened.map_err(fault)?, processor.to_owned());
+        Ok(Self { container, processor, charge: Arc::default() })
     }
 
     /// Opens the documents of every processor in a container, by name. A few requests, and a query over all
@@ -123,7 +142,7 @@ impl CosmosLeases {
                 Err(_) => return Err(StoreFault::Unavailable("no answer in time".to_owned())),
             }
         }
-        let of = |processor| Self { container: opened.clone(), processor };
+        let of = |processor| Self { container: opened.clone(), processor, charge: Arc::default() };
         Ok(names.into_iter().map(of).collect())
     }
 
@@ -143,6 +162,7 @@ impl CosmosLeases {
         loop {
             match tokio::time::timeout(Purpose::Leases.time_max(), pages.next()).await {
                 Ok(Some(Ok(page))) => {
+                    self.charge.add(page.diagnostics().total_request_charge().value());
                     for document in page.into_items() {
                         documents.push(read(&document)?);
                     }
@@ -172,6 +192,7 @@ impl CosmosLeases {
             Err(_) => return Err(StoreFault::Unavailable("no answer in time".to_owned())),
         };
         let is_committed = u16::from(response.status().status_code()) == 200;
+        self.charge.add(response.diagnostics().total_request_charge().value());
         let was_repeated = answer_was_lost(&response.diagnostics());
         let results = response.into_model().map_err(|error| {
             // It is done, or not: the answer that says so cannot be read.
@@ -324,5 +345,9 @@ impl LeaseStore for CosmosLeases {
     /// is [`StoreFault::Foreign`] as well, though the commit is done.
     fn commit(&self, operations: Vec<Operation>) -> BoxFuture<'_, Result<Vec<Done>, StoreFault>> {
         async { Box::pin(self.commit_all(operations)).await }.boxed()
+    }
+
+    fn request_charge(&self) -> f64 {
+        self.charge.read()
     }
 }

@@ -12,7 +12,7 @@ use super::{Committing, End, Holding, Wish, redrive::DriveChange};
 use crate::feed::{
     FeedRange,
     documents::{Document, Lease, Parked, Position, Stored},
-    progress::Checkpoint,
+    progress::{Checkpoint, Progress},
     store::{Done, OPERATIONS_MAX, Operation, StoreFault},
 };
 
@@ -70,6 +70,12 @@ impl Commits {
     /// Whether reading has come to this place already.
     pub(super) fn is_read_up_to(&self, continuation: &str) -> bool {
         self.read.as_deref() == Some(continuation)
+    }
+
+    /// Whether everything that is done is durable.
+    pub(super) fn is_durable(&self, progress: &Progress) -> bool {
+        progress.checkpoint().is_none_or(|checkpoint| checkpoint.ordinal <= self.durable)
+            && self.parks.is_empty()
     }
 
     /// Where to open the range: behind what was read.
@@ -209,6 +215,10 @@ impl Holding {
                 for (parked, pages) in parked {
                     self.set_aside(&parked.key, &pages);
                 }
+                self.shared.meter.count(|metrics| {
+                    metrics.checkpoints = metrics.checkpoints.saturating_add(1);
+                });
+                self.state.undurable = None;
                 // A checkpoint does not change whether there is anything new.
                 self.tell(self.state.is_caught_up);
             }

@@ -1,6 +1,10 @@
 //! Reading of one lease: open, next page, wait, and what a page leads to.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -60,7 +64,7 @@ impl Holding {
                 self.reader = match std::mem::replace(&mut self.reader, closed) {
                     Reader::Open { mut reader, .. } => {
                         // A hint that comes while the page is on its way may be of what it does not have.
-                        self.hint.mark_unchanged();
+                        self.asked_at = *self.hint.borrow_and_update();
                         Reader::Reading(Box::pin(async move {
                             let page = reader.next_page().await;
                             (reader, page)
@@ -120,7 +124,13 @@ impl Holding {
     /// Takes a page: changes of one key go together, in order.
     fn take(&mut self, page: Page) {
         let Page { mut changes, continuation, last_lsn, request_charge } = page;
-        self.state.request_charge += request_charge;
+        self.shared.meter.count(|metrics| {
+            metrics.pages = metrics.pages.saturating_add(1);
+            let read = u64::try_from(changes.len()).unwrap_or_default();
+            metrics.changes = metrics.changes.saturating_add(read);
+            metrics.feed_charge += request_charge;
+        });
+        self.state.hint = self.asked_at;
         if !changes.is_empty() {
             self.idle = self.shared.options.poll_min;
         }
@@ -130,7 +140,9 @@ impl Holding {
             // Several partitions are in the range, so there is no such number.
             self.shared.compare.notify_one();
         }
-        let stored_at = changes.iter().map(|change| change.stored_at).max();
+        let times = || changes.iter().map(|change| change.stored_at);
+        let stored = times().min().zip(times().max()).map(|(first, last)| first..=last);
+        self.read_at = stored.as_ref().map(|stored| *stored.end()).max(self.read_at);
         let read_lsn = changes.last().map(|change| change.lsn);
         let lsn = last_lsn.or(read_lsn).unwrap_or(self.state.lsn.1);
         // A page without changes says that everything up to there was read.
@@ -147,7 +159,7 @@ impl Holding {
         if is_empty && self.state.is_caught_up && self.commits.is_read_up_to(&continuation) {
             return self.tell(is_empty);
         }
-        let ordinal = self.progress.read(by_key.len(), continuation.clone(), stored_at);
+        let ordinal = self.progress.read(by_key.len(), continuation.clone(), stored);
         self.commits.read_up_to(continuation);
         for (key, changes) in by_key {
             self.schedule.push(key, ordinal, changes);
@@ -157,16 +169,26 @@ impl Holding {
 
     /// Tells how far it is behind.
     pub(super) fn tell(&mut self, was_empty: bool) {
+        let now = Instant::now();
         let is_done = self.progress.is_done();
         let (read, stored) = self.state.lsn;
-        let now = self.shared.clock.now().as_second();
-        let done_at = self.progress.checkpoint().and_then(|checkpoint| checkpoint.stored_at);
-        let age = done_at.map_or(0, |at| u64::try_from(now).unwrap_or_default().saturating_sub(at));
         let transactions = u64::try_from(stored.saturating_sub(read)).unwrap_or_default();
-        self.state.is_caught_up = is_done && was_empty;
+        let was_caught_up = std::mem::replace(&mut self.state.is_caught_up, is_done && was_empty);
+        // Where nothing is open, what comes next was stored after what was read last.
+        let oldest = self.progress.oldest().or(self.read_at);
+        let age = oldest.map_or(0, |oldest| self.shared.service_now().saturating_sub(oldest));
         let seconds = if self.state.is_caught_up { 0 } else { age };
         self.state.lag = Lag { seconds, transactions };
+        if self.state.is_caught_up {
+            self.state.moved = Some(now);
+        }
+        let is_durable = is_done && self.commits.is_durable(&self.progress);
+        self.state.undurable = if is_durable { None } else { self.state.undurable.or(Some(now)) };
+        let is_news = self.state.is_caught_up && (was_empty || !was_caught_up);
         self.seen.send_replace(self.state.clone());
+        if is_news && self.shared.waiting.load(Ordering::Relaxed) > 0 {
+            self.shared.news.notify_one();
+        }
     }
 }
 

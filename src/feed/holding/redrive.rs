@@ -253,6 +253,9 @@ impl Holding {
 
     /// A step has ended.
     pub(super) fn stepped(&mut self, StepEnded(Step { key, result }): StepEnded) {
+        if let StepResult::Handled { changes, .. } = &result {
+            self.count_handled(*changes);
+        }
         let most = self.shared.options.run_changes_max;
         let range = self.lease.document.range.clone();
         let now = self.shared.clock.now().as_second();
@@ -267,8 +270,6 @@ impl Holding {
                 let next = last.map_or(drive.next, |last| last.saturating_add(1));
                 let has_more = changes >= most && next > drive.next;
                 drive.next = drive.next.max(next);
-                self.state.handled =
-                    self.state.handled.saturating_add(u64::try_from(changes).unwrap_or_default());
                 if !has_more && drive.is_last {
                     drive.state = State::Finished;
                 } else if !has_more {
@@ -413,7 +414,7 @@ async fn step(
         () = stop.cancelled() => return StepResult::Stopped,
         place = Arc::clone(&shared.runs).acquire_owned() => place,
     };
-    let outcome = attempt(&*shared.handler, delivery, &shared.options, random).await;
+    let outcome = attempt(&*shared.handler, delivery, &shared.options, &shared.meter, random).await;
     drop(place);
     match outcome {
         Outcome::Handled => StepResult::Handled { changes: found, last },

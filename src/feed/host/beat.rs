@@ -1,5 +1,7 @@
 //! The beat: renew, and look at the others, in one commit.
 
+use std::sync::atomic::Ordering;
+
 use tokio::time::Instant;
 
 use super::{BEAT_RETRY, HostTask, Wish, after};
@@ -85,6 +87,9 @@ impl HostTask {
             }
         }
         self.service_now = service_now;
+        let ahead = i64::try_from(service_now).unwrap_or_default();
+        let ahead = ahead.saturating_sub(self.shared.clock.now().as_second());
+        self.shared.skew.store(ahead, Ordering::Relaxed);
         self.fence.send_replace(after(sent, self.shared.options.fence()));
         self.trouble = None;
         self.absent.retain(|gone, _| others.iter().all(|other| other.incarnation != *gone));

@@ -12,15 +12,16 @@ fn ordinal(progress: &Progress) -> u64 {
 fn the_checkpoint_follows_the_oldest_open_page() {
     let mut progress = Progress::new();
     assert!(progress.is_done() && progress.checkpoint().is_none());
-    let first = progress.read(2, "a".to_owned(), Some(10));
-    let second = progress.read(1, "b".to_owned(), Some(12));
+    let first = progress.read(2, "a".to_owned(), Some(10..=10));
+    let second = progress.read(1, "b".to_owned(), Some(11..=12));
     progress.finished(second);
     progress.finished(first);
     assert_eq!((ordinal(&progress), progress.open_pages()), (0, 2));
+    assert_eq!(progress.oldest(), Some(10));
     progress.finished(first);
     let checkpoint = progress.checkpoint().unwrap();
     assert_eq!((checkpoint.continuation.as_str(), checkpoint.stored_at), ("b", Some(12)));
-    assert!(progress.is_done());
+    assert!(progress.is_done() && progress.oldest().is_none());
 }
 
 #[test]
@@ -28,14 +29,14 @@ fn an_empty_page_moves_the_place_and_not_the_time() {
     let mut progress = Progress::new();
     progress.read(0, "a".to_owned(), None);
     assert_eq!(progress.checkpoint().unwrap().stored_at, None);
-    let page = progress.read(1, "b".to_owned(), Some(10));
+    let page = progress.read(1, "b".to_owned(), Some(10..=10));
     progress.read(0, "c".to_owned(), None);
     assert_eq!(ordinal(&progress), 1);
     progress.finished(page);
     let checkpoint = progress.checkpoint().unwrap();
     assert_eq!((checkpoint.continuation.as_str(), checkpoint.stored_at), ("c", Some(10)));
     // A clock of the service that goes back does not move the time back.
-    let page = progress.read(1, "d".to_owned(), Some(9));
+    let page = progress.read(1, "d".to_owned(), Some(9..=9));
     progress.finished(page);
     assert_eq!(progress.checkpoint().unwrap().stored_at, Some(10));
 }

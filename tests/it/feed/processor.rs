@@ -12,7 +12,7 @@ use std::{
 use cosmos_event_store::{
     feed::{
         Control, ControlError, CosmosFeed, CosmosLeases, Delivery, FeedFields, Handler,
-        HandlerFault, Positions, Processor, ProcessorOptions, RunningProcessor,
+        HandlerFault, Metrics, Positions, Processor, ProcessorOptions, RunningProcessor,
     },
     store::EventStore,
 };
@@ -357,4 +357,32 @@ async fn throttled_leases_hold_nothing_up_for_good() {
     host.shutdown(Duration::from_secs(20)).await.unwrap();
     let overview = Control::new(leases).overview().await.unwrap();
     assert!(overview.leases.iter().all(|lease| lease.owner.is_none()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waits_until_all_is_handled_has_waited_for_the_other_hosts_too() {
+    let place = Place::new(3).await;
+    let notes = Notes::default();
+    *notes.poison() = Some("s-4");
+    let (one, two) = (place.start("one", &notes).await, place.start("two", &notes).await);
+    until("shares", || held(&one) + held(&two) == 3 && held(&one) > 0 && held(&two) > 0).await;
+    for round in 0..5 {
+        place.append(12, round, 1).await;
+        one.wait_caught_up().await.unwrap();
+        let handled = notes.handled();
+        let last: Vec<_> = handled.values().map(|orders| orders.last().copied()).collect();
+        assert_eq!(last, vec![Some(round + 1); 11], "{round}");
+        assert_eq!(one.status().parked.len(), 1);
+    }
+    let metrics = [one.metrics(), two.metrics()];
+    let sum = |value: fn(&Metrics) -> u64| -> u64 { metrics.iter().map(value).sum() };
+    assert_eq!(sum(|metrics| metrics.handled), 55);
+    assert_eq!(sum(|metrics| metrics.changes), 60);
+    assert_eq!(sum(|metrics| metrics.parked), 1);
+    assert_eq!(sum(|metrics| metrics.failures), 1);
+    assert_eq!(sum(|metrics| metrics.lost), 0);
+    assert_eq!(sum(|metrics| metrics.acquired), 3 + sum(|metrics| metrics.released));
+    assert!(metrics.iter().all(|metrics| metrics.feed_charge > 0.0 && metrics.leases_charge > 0.0));
+    two.kill();
+    one.shutdown(Duration::from_secs(20)).await.unwrap();
 }

@@ -64,11 +64,11 @@ async fn an_append_of_this_process_waits_for_no_poll() {
     let handler: Arc<dyn Handler> = counting.clone();
     let starting = work(&Receiver::Count).start(&account, handler, Some(store.appends()));
     let mut host = Box::pin(starting).await.unwrap();
-    host.running.wait_caught_up().await;
+    host.running.wait_caught_up().await.unwrap();
     for events in 2..5 {
         append(&store).await;
         until_counted(&mut host, &counting, events).await;
-        host.running.wait_caught_up().await;
+        host.running.wait_caught_up().await.unwrap();
     }
     host.shutdown(PATIENCE).await.unwrap();
     account.close().await.unwrap();
@@ -83,7 +83,7 @@ async fn a_processor_that_does_other_work_is_left_alone() {
         Box::pin(work.start(&account, handler, None)).await
     };
     let first = start(work(&Receiver::Count)).await.unwrap();
-    first.running.wait_caught_up().await;
+    first.running.wait_caught_up().await.unwrap();
     let expected = "the processor \"default\" does \"count\", this worker \"url\": choose another \
                     --processor";
     let refused = start(work(&other())).await.err().unwrap();
