@@ -189,8 +189,8 @@ impl HostTask {
             }
             return;
         }
-        let owner = lease.document.owner.as_ref();
-        if owner.is_some_and(|owner| self.alive.contains(owner) && *owner != self.me.incarnation) {
+        // A member that this host has not seen beat yet may work on it as well.
+        if self.is_worked_on(lease) {
             return;
         }
         let delete = Operation::Delete { id: id.to_owned(), etag: lease.etag.clone() };
