@@ -151,6 +151,8 @@ pub(super) struct Holding {
     state: Seen,
     /// The range cannot be read as it is.
     has_moved: bool,
+    /// All hosts hold still: what was read is not handled, also when the lease is given away.
+    is_paused: bool,
 }
 
 impl Holding {
@@ -177,6 +179,7 @@ impl Holding {
             random: Random::new(seed),
             state: Seen::default(),
             has_moved: false,
+            is_paused: false,
             shared,
             parked: listed.clone(),
             lease,
@@ -211,7 +214,7 @@ impl Holding {
             if is_ending {
                 self.begin_to_end();
             }
-            let runs = wish == Wish::Work || is_ending;
+            let runs = wish == Wish::Work || (is_ending && !self.is_paused);
             if runs {
                 self.dispatch();
             }
@@ -268,8 +271,14 @@ impl Holding {
     }
 
     /// What is to be done. A range that cannot be read is given away, whatever the host wishes.
-    fn wish(&self) -> Wish {
-        match self.wishes.borrow().clone() {
+    fn wish(&mut self) -> Wish {
+        let wish = self.wishes.borrow().clone();
+        match wish {
+            Wish::Work => self.is_paused = false,
+            Wish::Pause => self.is_paused = true,
+            Wish::Stop | Wish::Release | Wish::Split { .. } => {}
+        }
+        match wish {
             Wish::Work | Wish::Pause if self.has_moved => Wish::Release,
             wish => wish,
         }

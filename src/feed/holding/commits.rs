@@ -99,7 +99,7 @@ impl Holding {
             self.begin(UnderWay::Look, read, self.commits.not_before);
             return None;
         }
-        let is_done = self.progress.is_done() || self.stop.is_cancelled();
+        let is_done = self.progress.is_done() || self.stop.is_cancelled() || self.is_paused;
         let is_drained = is_done && self.running.is_empty() && self.commits.parks.is_empty();
         match wish {
             Wish::Release if is_drained => {
