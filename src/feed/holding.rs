@@ -183,6 +183,8 @@ pub(super) struct Holding {
     state: Seen,
     /// The range cannot be read as it is.
     has_moved: bool,
+    /// All hosts hold still: what was read is not handled, also when the lease is given away.
+    is_paused: bool,
 }
 
 impl Holding {
@@ -212,6 +214,7 @@ impl Holding {
             random: Random::new(seed),
             state: Seen::default(),
             has_moved: false,
+            is_paused: false,
             shared,
             aside,
             lease,
@@ -237,7 +240,7 @@ impl Holding {
             let wish = self.wish();
             let until = *fence.borrow();
             let is_ending = matches!(wish, Wish::Release | Wish::Split { .. });
-            let runs = wish == Wish::Work || is_ending;
+            let runs = wish == Wish::Work || (is_ending && !self.is_paused);
             if let Some(end) = self.begin(&wish, until) {
                 return end;
             }
@@ -303,7 +306,9 @@ impl Holding {
             Wish::Stop => return Some(End::Lost),
             Wish::Release | Wish::Split { .. } => {
                 self.begin_to_end();
-                self.dispatch();
+                if !self.is_paused {
+                    self.dispatch();
+                }
             }
             Wish::Work => {
                 self.dispatch();
@@ -316,8 +321,14 @@ impl Holding {
     }
 
     /// What is to be done. A range that cannot be read is given away, whatever the host wishes.
-    fn wish(&self) -> Wish {
-        match self.wishes.borrow().clone() {
+    fn wish(&mut self) -> Wish {
+        let wish = self.wishes.borrow().clone();
+        match wish {
+            Wish::Work => self.is_paused = false,
+            Wish::Pause => self.is_paused = true,
+            Wish::Stop | Wish::Release | Wish::Split { .. } => {}
+        }
+        match wish {
             Wish::Work | Wish::Pause if self.has_moved => Wish::Release,
             wish => wish,
         }

@@ -110,6 +110,8 @@ pub(super) struct HostTask {
     listed: String,
     /// The other hosts, as they were read with the last beat.
     others: Vec<Host>,
+    /// The versions of their documents.
+    versions: BTreeMap<String, String>,
     alive: Vec<String>,
     leases: BTreeMap<String, Stored<Lease>>,
     parked: Listing,
@@ -156,6 +158,7 @@ impl HostTask {
             topology: None,
             listed: String::new(),
             others: Vec::new(),
+            versions: BTreeMap::new(),
             alive: Vec::new(),
             leases: BTreeMap::new(),
             parked: Listing { begun: now, keys: Arc::default() },

@@ -8,8 +8,8 @@ mod feed;
 mod leases;
 
 pub use self::{
-    feed::{MemoryFeed, Written},
-    leases::MemoryLeases,
+    feed::{MemoryFeed, Written, place_lsn},
+    leases::{Changed, Commit, MemoryLeases},
 };
 
 use std::{
@@ -18,6 +18,10 @@ use std::{
 };
 
 use super::handler::Random;
+
+/// The time of day at which a simulation begins, in seconds since 1970, as the service stamps it: late
+/// enough that a time before it is still one.
+const DAWN: u64 = 1_700_000_000;
 
 /// What goes wrong, and how long things take. Shared by all hosts of a simulation.
 #[derive(Debug, Clone)]
@@ -31,6 +35,9 @@ struct Sky {
     lost_requests: u64,
     lost_answers: u64,
     is_down: bool,
+    is_throttled: bool,
+    /// Listings may be this old.
+    staleness: Duration,
 }
 
 /// What becomes of one request.
@@ -41,6 +48,8 @@ enum Fate {
     LostRequest,
     /// It is carried out, and nobody hears of it.
     LostAnswer,
+    /// It is refused at once.
+    Throttled,
 }
 
 impl Weather {
@@ -52,6 +61,8 @@ impl Weather {
             lost_requests: 0,
             lost_answers: 0,
             is_down: false,
+            is_throttled: false,
+            staleness: Duration::ZERO,
         })))
     }
 
@@ -66,12 +77,31 @@ impl Weather {
         self.sky().is_down = is_down;
     }
 
+    /// Refuses everything at once, or nothing any more, as when there is no throughput left.
+    pub fn set_throttled(&self, is_throttled: bool) {
+        self.sky().is_throttled = is_throttled;
+    }
+
+    /// Lets each way of a request take up to this long.
+    pub fn set_latency(&self, latency: Duration) {
+        self.sky().latency = latency;
+    }
+
+    /// Lets listings be up to this old, but never older than what their reader has written or read.
+    pub fn set_staleness(&self, staleness: Duration) {
+        self.sky().staleness = staleness;
+    }
+
+    fn staleness(&self) -> Duration {
+        self.sky().staleness
+    }
+
     fn sky(&self) -> std::sync::MutexGuard<'_, Sky> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A number that follows from the seed.
-    fn below(&self, end: u64) -> u64 {
+    pub(super) fn below(&self, end: u64) -> u64 {
         self.sky().random.next() % end.max(1)
     }
 
@@ -84,6 +114,8 @@ impl Weather {
         let (one, other) = (sky.random.next() % 1000, sky.random.next() % 1000);
         let fate = if sky.is_down || one < sky.lost_requests {
             Fate::LostRequest
+        } else if sky.is_throttled {
+            Fate::Throttled
         } else if other < sky.lost_answers {
             Fate::LostAnswer
         } else {

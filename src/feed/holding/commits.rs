@@ -104,7 +104,7 @@ impl Holding {
             self.send(UnderWay::Look, read, self.commits.not_before);
             return;
         }
-        let is_done = self.progress.is_done() || self.stop.is_cancelled();
+        let is_done = self.progress.is_done() || self.stop.is_cancelled() || self.is_paused;
         let is_settled = self.aside.is_settled() || self.stop.is_cancelled();
         let is_drained =
             is_done && is_settled && self.running.is_empty() && self.commits.parks.is_empty();

@@ -67,6 +67,7 @@ impl HostTask {
         let mut service_now = 0;
         let mut sightings = Vec::new();
         let mut others: Vec<Host> = Vec::new();
+        self.versions.clear();
         for done in done {
             let Done::Read(found) = done else { continue };
             let Stored { document, etag, stored_at } = *found;
@@ -79,6 +80,7 @@ impl HostTask {
                         service_now = stored_at;
                     } else {
                         let incarnation = host.incarnation.clone();
+                        self.versions.insert(incarnation.clone(), etag.clone());
                         sightings.push(Sighting { incarnation, etag, stored_at });
                         others.push(host);
                     }
@@ -132,28 +134,48 @@ impl HostTask {
                 absent.is_some_and(|since| now.saturating_duration_since(*since) >= expiry);
             (was_read && !self.alive.contains(member)) || is_gone
         };
-        let dead: Vec<String> = members.iter().filter(is_dead).cloned().collect();
+        let dead = members.iter().filter(is_dead).take(OPERATIONS_MAX.saturating_sub(1));
+        let dead: Vec<String> = dead.cloned().collect();
         if !dead.is_empty() {
             self.strike(&dead).await;
         }
     }
 
-    /// Takes hosts off the members. Their leases are free then.
+    /// Takes hosts off the members, unless one of them has beaten since it was read. Their leases are free
+    /// then.
     async fn strike(&mut self, dead: &[String]) {
         let Some(topology) = &self.topology else { return };
         let mut document = topology.document.clone();
         document.members.retain(|member| !dead.contains(member));
         let document = Document::Topology(document);
-        let replace = Operation::Replace { document, etag: topology.etag.clone() };
-        match self.shared.leases.commit(vec![replace]).await {
+        let mut operations = vec![Operation::Replace { document, etag: topology.etag.clone() }];
+        operations.extend(dead.iter().map(|member| self.still_dead(member)));
+        match self.shared.leases.commit(operations).await {
             // The next list brings the new one, and the leases that are free.
             Ok(_) => self.next_list = Instant::now(),
-            // Somebody else was quicker: the next beat tells.
+            // Somebody else was quicker, or it has beaten meanwhile: the next beat tells.
             Err(StoreFault::Conflict { .. }) => {}
             Err(fault) => self.note(&fault),
         }
         let soon = after(Instant::now(), BEAT_RETRY);
         self.next_beat = self.next_beat.min(soon);
+    }
+
+    /// What fails when a host has beaten since it was read: it may act again.
+    fn still_dead(&self, member: &str) -> Operation {
+        let found = self.others.iter().find(|other| other.incarnation == member);
+        match found.zip(self.versions.get(member)) {
+            Some((host, etag)) => {
+                Operation::Replace { document: Document::Host(host.clone()), etag: etag.clone() }
+            }
+            // Its document is gone, and must be so still.
+            None => Operation::Create(Document::Host(Host {
+                instance: member.to_owned(),
+                incarnation: member.to_owned(),
+                beat: 0,
+                wants: Vec::new(),
+            })),
+        }
     }
 
     /// Hands on what the topology says about working.

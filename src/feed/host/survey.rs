@@ -215,12 +215,9 @@ impl HostTask {
             }
             return;
         }
-        let owner = lease.document.owner.as_ref();
-        // A damaged one is made anew first.
-        if lease.document.is_damaged {
-            return;
-        }
-        if owner.is_some_and(|owner| self.alive.contains(owner) && *owner != self.me.incarnation) {
+        // A damaged one is made anew first. A member that this host has not seen beat yet may work on it as
+        // well.
+        if lease.document.is_damaged || self.is_worked_on(lease) {
             return;
         }
         let delete = Operation::Delete { id: id.to_owned(), etag: lease.etag.clone() };

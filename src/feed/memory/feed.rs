@@ -1,6 +1,7 @@
 //! A feed in memory.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -10,7 +11,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::{Fate, Weather};
+use super::{DAWN, Fate, Weather};
 use crate::feed::{
     FeedRange,
     documents::Position,
@@ -27,6 +28,10 @@ pub struct Written {
     pub key: String,
     /// Its place among all changes of the key, from 1.
     pub order: u64,
+    /// When it was stored, in seconds.
+    pub stored_at: u64,
+    /// The transaction.
+    pub lsn: i64,
 }
 
 /// A container in memory.
@@ -41,7 +46,11 @@ pub struct MemoryFeed {
 struct State {
     /// All changes in the order of their transactions, each with the hash of its key.
     log: Vec<Entry>,
+    /// The hash of each key, and how many changes it has.
+    keys: BTreeMap<String, (Arc<str>, u64)>,
     lsn: i64,
+    /// Places that were used where they mean nothing.
+    refused: u64,
     partitions: Vec<FeedRange>,
     page_changes: usize,
     reads_parts: bool,
@@ -49,14 +58,50 @@ struct State {
 
 #[derive(Debug, Clone)]
 struct Entry {
-    hash: String,
+    hash: Arc<str>,
     change: Change,
+}
+
+impl Entry {
+    fn written(&self) -> Written {
+        Written {
+            key: self.change.key.clone(),
+            order: self.change.order,
+            stored_at: self.change.stored_at,
+            lsn: self.change.lsn,
+        }
+    }
+}
+
+impl State {
+    /// The changes behind a transaction that are in a range.
+    fn behind<'a>(&'a self, from: i64, range: &'a FeedRange) -> impl Iterator<Item = &'a Entry> {
+        let first = self.log.partition_point(|entry| entry.change.lsn <= from);
+        let (begin, end) = (range.begin(), range.end());
+        let is_in = move |entry: &&Entry| begin <= &*entry.hash && &*entry.hash < end;
+        self.log.get(first..).unwrap_or_default().iter().filter(is_in)
+    }
+
+    /// The last transaction up to a time.
+    fn at(&self, seconds: i64) -> i64 {
+        let seconds = u64::try_from(seconds).unwrap_or_default();
+        let end = self.log.partition_point(|entry| entry.change.stored_at <= seconds);
+        end.checked_sub(1).and_then(|last| self.log.get(last)).map_or(0, |last| last.change.lsn)
+    }
 }
 
 impl MemoryFeed {
     /// A container with these partitions. Whether parts of them can be read is up to the caller.
     pub fn new(weather: Weather, partitions: Vec<FeedRange>, reads_parts: bool) -> Self {
-        let state = State { log: Vec::new(), lsn: 0, partitions, page_changes: 10, reads_parts };
+        let state = State {
+            log: Vec::new(),
+            keys: BTreeMap::new(),
+            lsn: 0,
+            refused: 0,
+            partitions,
+            page_changes: 10,
+            reads_parts,
+        };
         Self { state: Arc::new(Mutex::new(state)), weather, origin: Instant::now() }
     }
 
@@ -65,15 +110,16 @@ impl MemoryFeed {
     }
 
     /// Appends so many changes of a key, in one transaction.
-    pub fn write(&self, key: &str, changes: u64) -> Vec<Written> {
-        let stored_at = Instant::now().saturating_duration_since(self.origin).as_secs();
+    pub fn write(&self, key: &str, changes: u64) {
+        let stored_at = self.second();
         let mut state = self.state();
         state.lsn = state.lsn.saturating_add(1);
         let lsn = state.lsn;
-        let last = state.log.iter().filter(|entry| entry.change.key == key).count();
-        let first = u64::try_from(last).unwrap_or_default().saturating_add(1);
-        let mut written = Vec::new();
-        for order in first..first.saturating_add(changes) {
+        let of_key = state.keys.entry(key.to_owned()).or_insert_with(|| (Arc::from(hash(key)), 0));
+        let first = of_key.1.saturating_add(1);
+        of_key.1 = of_key.1.saturating_add(changes);
+        let hash = Arc::clone(&of_key.0);
+        state.log.extend((first..first.saturating_add(changes)).map(|order| {
             let change = Change {
                 key: key.to_owned(),
                 order,
@@ -82,33 +128,41 @@ impl MemoryFeed {
                 document: RawValue::NULL.to_owned(),
                 problem: None,
             };
-            state.log.push(Entry { hash: hash(key), change });
-            written.push(Written { key: key.to_owned(), order });
-        }
-        written
+            Entry { hash: Arc::clone(&hash), change }
+        }));
     }
 
-    /// Everything that was written.
-    pub fn written(&self) -> Vec<Written> {
+    /// The time of day of the service, in seconds.
+    pub fn second(&self) -> u64 {
+        DAWN.saturating_add(Instant::now().saturating_duration_since(self.origin).as_secs())
+    }
+
+    /// The first of all changes whose key and order are like this.
+    pub fn find(&self, mut is_like: impl FnMut(&str, u64) -> bool) -> Option<Written> {
         let state = self.state();
-        let written =
-            |entry: &Entry| Written { key: entry.change.key.clone(), order: entry.change.order };
-        state.log.iter().map(written).collect()
+        let found = state.log.iter().find(|entry| is_like(&entry.change.key, entry.change.order));
+        found.map(Entry::written)
     }
 
     /// What was written behind a transaction and up to another one, in a range.
     pub fn written_between(&self, from: i64, lsn: i64, range: &FeedRange) -> Vec<Written> {
         let state = self.state();
-        let is_in = |entry: &&Entry| {
-            let hash = entry.hash.as_str();
-            from < entry.change.lsn
-                && entry.change.lsn <= lsn
-                && range.begin() <= hash
-                && hash < range.end()
-        };
-        let written =
-            |entry: &Entry| Written { key: entry.change.key.clone(), order: entry.change.order };
-        state.log.iter().filter(is_in).map(written).collect()
+        let written = state.behind(from, range).take_while(|entry| entry.change.lsn <= lsn);
+        written.map(Entry::written).collect()
+    }
+
+    /// The last transaction before a place.
+    pub fn lsn_of(&self, position: &Position) -> Option<i64> {
+        match position {
+            Position::Beginning => Some(0),
+            Position::Time(seconds) => Some(self.state().at(*seconds)),
+            Position::Continuation(place) => place_lsn(place),
+        }
+    }
+
+    /// How often a place was used that is none, or one of a range that does not have all of the range.
+    pub fn refused(&self) -> u64 {
+        self.state().refused
     }
 
     /// Cuts a partition in two; nothing when it has no room for two.
@@ -150,6 +204,10 @@ impl MemoryFeed {
             tokio::time::sleep(back).await;
             return done;
         }
+        if fate == Fate::Throttled {
+            tokio::time::sleep(back).await;
+            return Err(FeedFault::Unavailable("no throughput left".to_owned()));
+        }
         tokio::time::sleep(TIME_OUT).await;
         Err(FeedFault::Unavailable("no answer".to_owned()))
     }
@@ -168,11 +226,7 @@ impl MemoryFeed {
         Self::check(&state, range)?;
         let mut changes: Vec<Change> = Vec::new();
         let mut last = from;
-        for Entry { hash, change } in &state.log {
-            let is_in = range.begin() <= hash.as_str() && hash.as_str() < range.end();
-            if change.lsn <= from || !is_in {
-                continue;
-            }
+        for Entry { change, .. } in state.behind(from, range) {
             // A page ends between two transactions.
             if changes.len() >= state.page_changes && change.lsn != last {
                 break;
@@ -181,7 +235,9 @@ impl MemoryFeed {
             changes.push(change.clone());
         }
         let position = if changes.is_empty() { state.lsn.max(from) } else { last };
-        let last_lsn = Some(state.lsn);
+        // Over several partitions there is no such number.
+        let is_one = state.partitions.iter().any(|partition| partition.contains(range));
+        let last_lsn = is_one.then_some(state.lsn);
         drop(state);
         // The service gives the changes of one transaction in any order.
         for place in 1..changes.len() {
@@ -193,7 +249,7 @@ impl MemoryFeed {
                 changes.swap(before, place);
             }
         }
-        Ok(Page { changes, continuation: position.to_string(), last_lsn, request_charge: 1.0 })
+        Ok(Page { changes, continuation: place(position, range), last_lsn, request_charge: 1.0 })
     }
 }
 
@@ -206,6 +262,23 @@ fn middle(range: &FeedRange) -> Option<String> {
     let (begin, end) = (number(range.begin())?, number(range.end())?);
     let middle = begin.midpoint(end);
     (begin < middle && middle < end).then(|| format!("{middle:08X}"))
+}
+
+/// A place in a range, as the feed names it. It means nothing outside of the range, as with the service.
+fn place(lsn: i64, range: &FeedRange) -> String {
+    format!("{lsn}@{}@{}", range.begin(), range.end())
+}
+
+/// The transaction and the range of a place.
+fn parts(place: &str) -> Option<(i64, FeedRange)> {
+    let (lsn, range) = place.split_once('@')?;
+    let (begin, end) = range.split_once('@')?;
+    Some((lsn.parse().ok()?, FeedRange::new(begin, end).ok()?))
+}
+
+/// The last transaction before a place in a [`MemoryFeed`].
+pub fn place_lsn(place: &str) -> Option<i64> {
+    parts(place).map(|(lsn, _)| lsn)
 }
 
 /// Where a key is in the space of hashes.
@@ -229,7 +302,7 @@ impl FeedReader for MemoryReader {
     fn next_page(&mut self) -> BoxFuture<'_, Result<Page, FeedFault>> {
         Box::pin(async move {
             let page = self.feed.request(|| self.feed.page(&self.range, self.from)).await?;
-            self.from = page.continuation.parse().unwrap_or(self.from);
+            self.from = place_lsn(&page.continuation).unwrap_or(self.from);
             Ok(page)
         })
     }
@@ -244,8 +317,9 @@ impl Feed for MemoryFeed {
         Box::pin(self.request(|| Ok(self.state().reads_parts)))
     }
 
-    fn now(&self, _: &FeedRange) -> BoxFuture<'_, Result<String, FeedFault>> {
-        Box::pin(self.request(|| Ok(self.state().lsn.to_string())))
+    fn now(&self, range: &FeedRange) -> BoxFuture<'_, Result<String, FeedFault>> {
+        let range = range.clone();
+        Box::pin(async move { self.request(|| Ok(place(self.state().lsn, &range))).await })
     }
 
     fn open(
@@ -257,15 +331,15 @@ impl Feed for MemoryFeed {
         Box::pin(async move {
             let from = match position {
                 Position::Beginning => 0,
-                Position::Time(seconds) => {
-                    let seconds = u64::try_from(seconds).unwrap_or_default();
-                    let state = feed.state();
-                    let before = state.log.iter().filter(|entry| entry.change.stored_at <= seconds);
-                    before.map(|entry| entry.change.lsn).max().unwrap_or_default()
+                Position::Time(seconds) => feed.state().at(seconds),
+                Position::Continuation(place) => {
+                    let found = parts(&place).filter(|(_, of)| of.contains(&range));
+                    found.map(|(lsn, _)| lsn).ok_or_else(|| {
+                        let mut state = feed.state();
+                        state.refused = state.refused.saturating_add(1);
+                        FeedFault::BadPosition("not a place of this range".to_owned())
+                    })?
                 }
-                Position::Continuation(token) => token
-                    .parse()
-                    .map_err(|_| FeedFault::BadPosition("not a place of this feed".to_owned()))?,
             };
             Self::check(&feed.state(), &range)?;
             let reader: Box<dyn FeedReader> = Box::new(MemoryReader { feed, range, from });

@@ -1,18 +1,24 @@
-//! Hosts, a feed and a lease store, what happens to them, and what must always hold.
+//! Hosts, a feed and a lease store, and what happens to them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use tokio::task::JoinSet;
+use futures::future::select_all;
+use jiff::{SignedDuration, Timestamp};
+use tokio::{task::JoinSet, time::Instant};
 
-use super::{Plan, recorder::Recorder};
+use super::{
+    Plan,
+    device::{Death, Device, DeviceFeed, DeviceLeases},
+    ledger::Ledger,
+    recorder::Recorder,
+};
 use crate::{
     clock::ManualClock,
     feed::{
-        FeedRange, Processor, ProcessorOptions, RunningProcessor,
-        coverage::check,
-        documents::{Document, Lease, Position, host_id},
+        Control, FeedRange, Processor, ProcessorOptions, RunningProcessor,
+        documents::host_id,
         handler::Random,
-        memory::{MemoryFeed, MemoryLeases, Weather, Written},
+        memory::{MemoryFeed, MemoryLeases, Weather},
     },
 };
 
@@ -20,62 +26,88 @@ use crate::{
 const KEYS: u64 = 12;
 /// How long it may take until everything is handled when nothing goes wrong any more.
 const PATIENCE: Duration = Duration::from_mins(10);
+/// How long a request takes one way at the most, in fine weather.
+pub(super) const LATENCY: Duration = Duration::from_millis(30);
+/// How far the clock of a host is off at the most, in milliseconds.
+const SKEW_MAX_MS: i64 = 120_000;
+
+/// A host that runs, and what it runs on.
+pub(super) struct Guest {
+    running: RunningProcessor,
+    pub(super) device: Arc<Device>,
+    clock: Arc<ManualClock>,
+    /// How far its clock is off at first, and how much faster it goes, in thousandths.
+    skew: (i64, i64),
+}
+
+impl Guest {
+    /// Its device, when that is to die.
+    fn doomed(&self) -> Option<Arc<Device>> {
+        self.device.is_doomed().then(|| Arc::clone(&self.device))
+    }
+}
 
 pub(super) struct World {
-    seed: u64,
-    plan: Plan,
-    leases: MemoryLeases,
-    leases_weather: Weather,
-    feed: MemoryFeed,
-    feed_weather: Weather,
-    recorder: Recorder,
-    hosts: Vec<RunningProcessor>,
-    stopping: JoinSet<()>,
+    pub(super) plan: Plan,
+    pub(super) leases: MemoryLeases,
+    pub(super) leases_weather: Weather,
+    pub(super) feed: MemoryFeed,
+    pub(super) feed_weather: Weather,
+    pub(super) recorder: Recorder,
+    pub(super) ledger: Ledger,
+    pub(super) hosts: Vec<Guest>,
+    pub(super) tasks: JoinSet<()>,
+    /// Until when the way of some host or store is troubled.
+    pub(super) troubled: [Option<Instant>; 2],
     started: u64,
-    /// The epoch and owner that each lease was seen with last.
-    epochs: BTreeMap<String, (u64, Option<String>)>,
-    /// Up to where each lease was checked.
-    checked: BTreeMap<String, i64>,
 }
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
-        let latency = Duration::from_millis(30);
-        let leases_weather = Weather::fine(seed ^ 0x1111, latency);
-        let feed_weather = Weather::fine(seed ^ 0x2222, latency);
+        let leases_weather = Weather::fine(seed ^ 0x1111, LATENCY);
+        let feed_weather = Weather::fine(seed ^ 0x2222, LATENCY);
+        let leases = MemoryLeases::new(leases_weather.clone());
+        leases.keep_history();
         Self {
-            seed,
             plan: Plan::default(),
-            leases: MemoryLeases::new(leases_weather.clone()),
+            recorder: Recorder::new(seed ^ 0x3333, leases.clone()),
+            leases,
             feed: MemoryFeed::new(feed_weather.clone(), vec![FeedRange::full()], false),
-            recorder: Recorder::new(seed ^ 0x3333),
+            ledger: Ledger::new(),
             hosts: Vec::new(),
-            stopping: JoinSet::new(),
+            tasks: JoinSet::new(),
+            troubled: [None; 2],
             started: 0,
-            epochs: BTreeMap::new(),
-            checked: BTreeMap::new(),
             leases_weather,
             feed_weather,
         }
     }
 
     pub(super) fn prepare(&mut self, plan: Plan, random: &mut Random) {
+        self.prepare_without_hosts(plan);
+        for _ in 0..=random.next() % plan.hosts {
+            self.start(random);
+        }
+    }
+
+    pub(super) fn prepare_without_hosts(&mut self, plan: Plan) {
         self.plan = plan;
         let full = vec![FeedRange::full()];
         self.feed = MemoryFeed::new(self.feed_weather.clone(), full, plan.reads_parts);
         while u64::try_from(self.feed.partitions()).unwrap() < plan.partitions {
-            self.feed.split(self.place(random.next()));
+            // Every other one of those there are, so that they become about the same.
+            self.feed.split(self.feed.partitions() / 2);
         }
+        let mut record = self.recorder.record();
         if plan.poison {
-            let mut record = self.recorder.record();
             record.poison.insert("key-1".to_owned());
             record.poison.insert("key-7".to_owned());
         }
-        self.recorder.set_failures(plan.failures, plan.slow);
+        record.forgives = plan.hands > 0;
+        drop(record);
+        self.recorder.set(plan.failures, plan.handler_time());
         self.lose(plan.lost);
-        for _ in 0..=random.next() % plan.hosts {
-            self.start(random);
-        }
+        self.leases_weather.set_staleness(Duration::from_millis(plan.stale_ms));
     }
 
     fn lose(&self, thousandths: u64) {
@@ -84,205 +116,205 @@ impl World {
         }
     }
 
-    fn place(&self, number: u64) -> usize {
+    pub(super) fn place(&self, number: u64) -> usize {
         usize::try_from(number).unwrap_or_default() % self.feed.partitions()
     }
 
-    fn start(&mut self, random: &mut Random) {
-        self.started += 1;
-        let incarnation = format!("host-{}", self.started);
+    /// A host starts, with one of few names.
+    pub(super) fn start(&mut self, random: &mut Random) {
         let mut options = ProcessorOptions::new(format!("name-{}", random.next() % 3));
         options.poll_max = Duration::from_secs(2);
         options.list_interval = Duration::from_secs(20);
-        let recorder = Arc::new(self.recorder.of_host(&incarnation));
-        let (feed, leases) = (Arc::new(self.feed.clone()), Arc::new(self.leases.clone()));
-        let clock = Arc::new(ManualClock::new(jiff::Timestamp::UNIX_EPOCH));
-        let processor = Processor::new(feed, leases, recorder, options)
-            .with_clock(clock)
-            .with_incarnation(incarnation);
-        self.hosts.push(processor.start().unwrap());
+        let mut between =
+            |end: i64| i64::try_from(random.next() % 2001).unwrap() * end / 1000 - end;
+        let skew = (between(SKEW_MAX_MS), between(50));
+        self.start_with(options, if self.plan.skew { skew } else { (0, 0) }, None);
     }
 
-    fn take_host(&mut self, random: &mut Random) -> Option<RunningProcessor> {
+    pub(super) fn start_with(
+        &mut self,
+        options: ProcessorOptions,
+        skew: (i64, i64),
+        death: Option<Death>,
+    ) {
+        self.started += 1;
+        let incarnation = format!("host-{}", self.started);
+        let device = Device::new(death);
+        device.delay(self.plan.late);
+        let recorder = Arc::new(self.recorder.of_host(&incarnation));
+        let feed = DeviceFeed { device: Arc::clone(&device), feed: self.feed.clone() };
+        let leases = DeviceLeases {
+            device: Arc::clone(&device),
+            leases: self.leases.client(&incarnation),
+            weather: self.leases_weather.clone(),
+        };
+        let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+        let processor = Processor::new(Arc::new(feed), Arc::new(leases), recorder, options)
+            .with_clock(Arc::<ManualClock>::clone(&clock))
+            .with_incarnation(incarnation);
+        let running = processor.start().unwrap();
+        self.hosts.push(Guest { running, device, clock, skew });
+        self.set_clocks();
+    }
+
+    /// Clocks go on, each at its own pace.
+    fn set_clocks(&self) {
+        let now = i64::try_from(self.feed.second()).unwrap();
+        let since = now.saturating_sub(1_700_000_000);
+        for Guest { clock, skew: (skew, faster), .. } in &self.hosts {
+            let off = SignedDuration::from_millis(skew + since * faster);
+            clock.set(Timestamp::from_second(now).unwrap() + off);
+        }
+    }
+
+    pub(super) fn take_host(&mut self, random: &mut Random) -> Option<Guest> {
         let count = u64::try_from(self.hosts.len()).unwrap();
         let place = random.next().checked_rem(count)?;
         Some(self.hosts.swap_remove(usize::try_from(place).unwrap()))
     }
 
+    pub(super) fn kill(guest: Guest) {
+        guest.running.kill();
+    }
+
+    /// A host stops cleanly.
+    pub(super) fn stop(&mut self, guest: Guest) {
+        self.tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                // One that dies meanwhile is dropped, and does nothing more.
+                () = guest.device.dies() => {}
+                stopped = guest.running.shutdown(Duration::from_secs(20)) => stopped.unwrap(),
+            }
+        });
+    }
+
     /// A host dies, its document goes, and another one starts.
     pub(super) async fn replace_host(&mut self, random: &mut Random) {
         let host = self.take_host(random).unwrap();
-        let id = host_id(host.incarnation());
-        host.kill();
+        let id = host_id(host.running.incarnation());
+        Self::kill(host);
         // What it has sent is still on its way.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.pass(Duration::from_secs(1)).await;
         self.leases.remove(&id);
         self.start(random);
     }
 
-    /// Something happens.
-    pub(super) fn step(&mut self, random: &mut Random) {
-        let plan = self.plan;
-        let key = if random.next().is_multiple_of(3) { 0 } else { random.next() % KEYS };
-        self.feed.write(&format!("key-{key}"), 1 + random.next() % 4);
-        let mut happens = |thousandths: u64| random.next() % 1000 < thousandths;
-        let (kill, stop) = (happens(plan.kills), happens(plan.stops));
-        let (split, merge) = (happens(plan.splits), happens(plan.merges));
-        let (lease_outage, feed_outage) = (happens(plan.outages), happens(plan.outages));
-        let (hand, start) = (happens(plan.hands), happens(60));
-        if kill && let Some(host) = self.take_host(random) {
-            host.kill();
-        }
-        if stop && let Some(host) = self.take_host(random) {
-            self.stopping.spawn(async move {
-                host.shutdown(Duration::from_secs(20)).await.unwrap();
-            });
-        }
-        if start && u64::try_from(self.hosts.len()).unwrap() < plan.hosts {
-            self.start(random);
-        }
-        if split && self.feed.partitions() < 12 {
-            self.feed.split(self.place(random.next()));
-        }
-        if merge {
-            self.feed.merge(self.place(random.next()));
-        }
-        for (outage, weather) in
-            [(lease_outage, &self.leases_weather), (feed_outage, &self.feed_weather)]
-        {
-            if outage {
-                let (weather, seconds) = (weather.clone(), 1 + random.next() % 25);
-                weather.set_down(true);
-                self.stopping.spawn(async move {
-                    tokio::time::sleep(Duration::from_secs(seconds)).await;
-                    weather.set_down(false);
-                });
+    pub(super) fn write(&self, random: &mut Random) {
+        let hot = if self.plan.hot { 10 } else { 3 };
+        let is_hot = random.next() % 12 < hot;
+        let key = if is_hot { 0 } else { random.next() % KEYS };
+        let changes = if self.plan.hot && is_hot { 30 } else { 4 };
+        self.feed.write(&format!("key-{key}"), 1 + random.next() % changes);
+    }
+
+    /// What an operator tells all hosts.
+    pub(super) fn control(&self) -> Control {
+        Control::new(Arc::new(self.leases.client("operator")))
+    }
+
+    /// Time passes, and whose device dies is dead at once.
+    pub(super) async fn pass(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        loop {
+            let doomed: Vec<Arc<Device>> = self.hosts.iter().filter_map(Guest::doomed).collect();
+            if doomed.is_empty() {
+                break;
             }
+            let deaths = doomed.iter().map(|device| Box::pin(device.dies()));
+            tokio::select! {
+                biased;
+                _ = select_all(deaths) => {}
+                () = tokio::time::sleep_until(until) => break,
+            }
+            let (dead, alive) = std::mem::take(&mut self.hosts)
+                .into_iter()
+                .partition(|guest| guest.device.is_dead());
+            self.hosts = alive;
+            Vec::into_iter(dead).for_each(Self::kill);
         }
-        if hand {
-            self.spoil(random);
-        }
+        tokio::time::sleep_until(until).await;
+        self.set_clocks();
+        self.check();
     }
 
-    /// Somebody deletes a lease by hand.
-    fn spoil(&self, random: &mut Random) {
-        let leases = self.leases.peek();
-        let ids: Vec<String> = leases
-            .iter()
-            .filter(|found| matches!(found.document, Document::Lease(_)))
-            .map(|found| found.document.id())
-            .collect();
-        if !ids.is_empty() {
-            let place = usize::try_from(random.next()).unwrap_or_default() % ids.len();
-            self.leases.remove(&ids[place]);
-        }
+    /// The first change that is neither handled nor parked.
+    pub(super) fn open(&self) -> Option<crate::feed::memory::Written> {
+        let record = self.recorder.record();
+        self.feed.find(|key, order| {
+            let is_parked = self.ledger.parked.get(key).is_some_and(|from| *from <= order);
+            !is_parked && record.handled(key, order).is_none()
+        })
     }
 
-    fn parked(&self) -> BTreeMap<String, u64> {
-        let parked = |document| match document {
-            Document::Parked(parked) => Some((parked.key, parked.order)),
-            _ => None,
-        };
-        self.leases.peek().into_iter().filter_map(|found| parked(found.document)).collect()
-    }
-
-    fn is_done(&self, written: &Written, parked: &BTreeMap<String, u64>) -> bool {
-        self.recorder.record().has(written)
-            || parked.get(&written.key).is_some_and(|from| *from <= written.order)
+    /// The first change that was not handled again after the last rewind.
+    fn not_again(&self) -> Option<crate::feed::memory::Written> {
+        self.ledger.not_again(&self.feed, &self.recorder.record())
     }
 
     /// What must hold at any moment.
     pub(super) fn check(&mut self) {
-        let seed = self.seed;
-        assert!(self.recorder.record().faults.is_empty(), "{:?}", self.recorder.record().faults);
-        let parked = self.parked();
-        let leases: Vec<Lease> = self.lease_documents();
-        for lease in &leases {
-            let now = (lease.epoch, lease.owner.clone());
-            if let Some(before) = self.epochs.insert(lease.id(), now.clone()) {
-                let is_other = now.1.is_some() && now.1 != before.1;
-                let has_risen = now.0 > before.0 || (!is_other && now.0 == before.0);
-                // A lease that was deleted by hand is made anew.
-                assert!(
-                    has_risen || self.plan.hands > 0,
-                    "{seed}: {} {before:?} {now:?}",
-                    lease.id()
-                );
-            }
-            let Position::Continuation(position) = &lease.position else { continue };
-            let position: i64 = position.parse().unwrap();
-            let checked = self.checked.insert(lease.id(), position).unwrap_or_default();
-            // What was once done stays done.
-            let from = checked.min(position);
-            for written in self.feed.written_between(from, position, &lease.range) {
-                let done = self.is_done(&written, &parked);
-                assert!(done, "{} is checkpointed at {position} without {written:?}", lease.id());
-            }
+        while self.tasks.try_join_next().is_some_and(|ended| {
+            ended.unwrap();
+            true
+        }) {}
+        for commit in self.leases.take_history() {
+            self.ledger.take(&commit, &self.feed, &self.recorder);
         }
-    }
-
-    fn lease_documents(&self) -> Vec<Lease> {
-        let lease = |document| match document {
-            Document::Lease(lease) => Some(lease),
-            _ => None,
-        };
-        self.leases.peek().into_iter().filter_map(|found| lease(found.document)).collect()
+        let mut record = self.recorder.record();
+        self.ledger.check_begun(&std::mem::take(&mut record.begun));
+        assert!(record.faults.is_empty(), "{:#?}", record.faults);
+        assert!(self.feed.refused() == 0 || self.plan.hands > 0, "a place was used elsewhere");
     }
 
     /// Nothing goes wrong any more, and everything is handled within a time.
     pub(super) async fn calm(&mut self, random: &mut Random) {
         self.lose(0);
-        self.recorder.set_failures(0, false);
-        self.stopping.join_all_now().await;
-        self.leases_weather.set_down(false);
-        self.feed_weather.set_down(false);
+        self.recorder.set(0, Duration::from_millis(40));
+        for weather in [&self.leases_weather, &self.feed_weather] {
+            weather.set_staleness(Duration::ZERO);
+            weather.set_latency(LATENCY);
+        }
+        for guest in &self.hosts {
+            guest.device.delay(0);
+        }
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.unwrap();
+        }
+        for weather in [&self.leases_weather, &self.feed_weather] {
+            weather.set_down(false);
+            weather.set_throttled(false);
+        }
         if self.hosts.is_empty() {
             self.start(random);
         }
+        if self.plan.controls > 0 {
+            self.control().resume().await.unwrap();
+        }
         let mut waited = Duration::ZERO;
         loop {
-            let parked = self.parked();
-            let open =
-                self.feed.written().into_iter().find(|written| !self.is_done(written, &parked));
-            if open.is_none() && self.covers() {
+            self.check();
+            let open = self.open().or_else(|| self.not_again());
+            if open.is_none() && self.ledger.covers() && self.ledger.is_settled() {
                 return;
             }
-            let status = self.hosts.first().map(RunningProcessor::status);
-            assert!(waited < PATIENCE, "it does not come to rest, {open:?} is open: {status:?}");
+            let status = self.hosts.first().map(|guest| guest.running.status());
+            assert!(waited < PATIENCE, "it does not come to rest, {open:?} is open: {status:#?}");
             let step = Duration::from_millis(500);
-            tokio::time::sleep(step).await;
-            waited = waited.saturating_add(step);
-            self.check();
+            self.pass(step).await;
+            waited += step;
         }
-    }
-
-    /// Whether every key is in exactly one lease.
-    fn covers(&self) -> bool {
-        let ranges: Vec<FeedRange> =
-            self.lease_documents().into_iter().map(|lease| lease.range).collect();
-        check(&ranges).is_empty()
     }
 
     /// What must hold in the end.
     pub(super) fn check_all(&mut self) {
         self.check();
-        let parked = self.parked();
-        let poison = self.recorder.record().poison.clone();
-        for key in parked.keys() {
-            assert!(poison.contains(key) || self.plan.failures > 0, "{key} is parked");
+        let record = self.recorder.record();
+        for key in self.ledger.parked.keys() {
+            assert!(record.poison.contains(key) || self.plan.failures > 0, "{key} is parked");
         }
-    }
-}
-
-/// Waiting for all tasks of a set.
-trait JoinAllNow {
-    async fn join_all_now(&mut self);
-}
-
-impl JoinAllNow for JoinSet<()> {
-    async fn join_all_now(&mut self) {
-        while let Some(ended) = self.join_next().await {
-            ended.unwrap();
+        if self.plan.is_cooperative {
+            assert_eq!(record.repeated, 0, "something came twice");
         }
     }
 }
