@@ -15,6 +15,7 @@ use super::{
     args::{Format, ProcessorArg, TargetArgs},
     output::{JsonArray, Output},
     processors::LEASES_CONTAINER,
+    say,
     table::{Align, Table, counted, grouped},
     target::{Account, Missing},
     until_stopped,
@@ -45,7 +46,8 @@ const STALLED_AFTER: Duration = ATTEMPT_TIME_MAX;
 const EXAMPLES: &str = "\
 The states: idle, nothing to do; working; stalled, nothing was finished for 30 seconds though there is
 something to do; paused; unowned, no worker has it. Transactions are counted by their numbers, so there
-may be fewer. With --output json the result is one array of objects with range, owner, epoch, lagSeconds,
+may be fewer. --watch waits for a processor that nobody has started yet, and for a store that has gone
+away. With --output json the result is one array of objects with range, owner, epoch, lagSeconds,
 lagTransactions and state.
 
 Examples:
@@ -108,8 +110,8 @@ pub(super) async fn run(
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
-    let account = Account::open(args.target.target(), Missing::Refuse).await?;
-    let showing = show(&args, &account, out);
+    let mut account = Account::open(args.target.target(), Missing::Refuse).await?;
+    let showing = show(&args, &mut account, out);
     let result = if args.watch {
         // Ctrl-C is how a watch ends.
         tokio::select! {
@@ -124,39 +126,28 @@ pub(super) async fn run(
     result.and(closed)
 }
 
-async fn show(args: &LagArgs, account: &Account, out: &mut Output<'_>) -> Result<(), CliError> {
+/// Shows the ranges, once or again and again. Once it has begun to watch it goes on, also when the store
+/// goes away, or nobody has started the processor yet.
+async fn show(args: &LagArgs, account: &mut Account, out: &mut Output<'_>) -> Result<(), CliError> {
     account.connect().await?;
-    let feed = Arc::new(open_feed(account).await?.with_page_changes(1));
-    let leases =
-        Box::pin(CosmosLeases::open(&account.options, LEASES_CONTAINER, &args.processor.name))
-            .await?;
-    let is_terminal = out.format() == Format::Table && std::io::stdout().is_terminal();
-    let mut table = Table::new([
-        Align::Left,
-        Align::Left,
-        Align::Left,
-        Align::Right,
-        Align::Right,
-        Align::Left,
-    ]);
-    let mut painted = 0;
+    let mut source = Some(Source::open(account, &args.processor.name).await?);
+    let mut view = View::new(out);
+    let mut said = None;
     loop {
-        let lines = look(&leases, &feed).await?;
-        match out.format() {
-            Format::Json => {
-                let mut array = JsonArray::default();
-                lines.iter().try_for_each(|line| array.push(out, line))?;
-                array.end(out)?;
+        match look(&mut source, account, &args.processor.name).await {
+            Ok(lines) => {
+                view.paint(&lines, out)?;
+                said = None;
             }
-            Format::Table => {
-                if is_terminal && painted > 0 {
-                    // Back to the first of the lines, and away with them.
-                    write!(out.writer(), "\x1b[{painted}A\x1b[J").map_err(CliError::Output)?;
+            Err(error) if args.watch => {
+                let reason = error.one_line();
+                if said.as_ref() != Some(&reason) {
+                    say(&format!("waiting: {reason}"));
+                    view.leave();
                 }
-                let rows: Vec<_> = lines.iter().map(row).collect();
-                table.write(out.writer(), &rows).map_err(CliError::Output)?;
-                painted = rows.len();
+                said = Some(reason);
             }
+            Err(error) => return Err(error),
         }
         if !args.watch {
             return Ok(());
@@ -166,13 +157,87 @@ async fn show(args: &LagArgs, account: &Account, out: &mut Output<'_>) -> Result
     }
 }
 
-/// All ranges of the processor, in their order.
-async fn look(leases: &CosmosLeases, feed: &Arc<CosmosFeed>) -> Result<Vec<RangeLine>, CliError> {
-    let known = Known::new(leases.list().await?, SystemClock::new().now().as_second())?;
+/// What is printed.
+struct View {
+    table: Table<6>,
+    is_terminal: bool,
+    /// The lines above the cursor that the next ones replace.
+    painted: usize,
+}
+
+impl View {
+    fn new(out: &Output<'_>) -> Self {
+        let (left, right) = (Align::Left, Align::Right);
+        let table = Table::new([left, left, left, right, right, left]);
+        let is_terminal = out.format() == Format::Table && std::io::stdout().is_terminal();
+        Self { table, is_terminal, painted: 0 }
+    }
+
+    fn paint(&mut self, lines: &[RangeLine], out: &mut Output<'_>) -> Result<(), CliError> {
+        match out.format() {
+            Format::Json => {
+                let mut array = JsonArray::default();
+                lines.iter().try_for_each(|line| array.push(out, line))?;
+                array.end(out)
+            }
+            Format::Table => {
+                if self.is_terminal && self.painted > 0 {
+                    // Back to the first of the lines, and away with them.
+                    write!(out.writer(), "\x1b[{}A\x1b[J", self.painted)
+                        .map_err(CliError::Output)?;
+                }
+                let rows: Vec<_> = lines.iter().map(row).collect();
+                self.painted = rows.len();
+                self.table.write(out.writer(), &rows).map_err(CliError::Output)
+            }
+        }
+    }
+
+    /// Leaves what was painted where it is: something else stands below.
+    fn leave(&mut self) {
+        self.painted = 0;
+    }
+}
+
+/// What is asked.
+struct Source {
+    leases: CosmosLeases,
+    feed: Arc<CosmosFeed>,
+}
+
+impl Source {
+    async fn open(account: &Account, processor: &str) -> Result<Self, CliError> {
+        let feed = Arc::new(open_feed(account).await?.with_page_changes(1));
+        let leases = CosmosLeases::open(&account.options, LEASES_CONTAINER, processor);
+        Ok(Self { leases: Box::pin(leases).await?, feed })
+    }
+}
+
+/// All ranges of the processor, in their order. What failed is opened anew the next time.
+async fn look(
+    source: &mut Option<Source>,
+    account: &mut Account,
+    processor: &str,
+) -> Result<Vec<RangeLine>, CliError> {
+    let open = if let Some(open) = source.take() {
+        open
+    } else {
+        account.rejoin().await?;
+        Source::open(account, processor).await?
+    };
+    let looked = ranges(&open).await;
+    if matches!(looked, Ok(_) | Err(CliError::Control(ControlError::NoProcessor))) {
+        *source = Some(open);
+    }
+    looked
+}
+
+async fn ranges(source: &Source) -> Result<Vec<RangeLine>, CliError> {
+    let known = Known::new(source.leases.list().await?, SystemClock::new().now().as_second())?;
     let asked = known.leases.iter().map(|lease| {
         let range = lease.document.range.clone();
         let position = known.position(&lease.document);
-        let feed = Arc::clone(feed);
+        let feed = Arc::clone(&source.feed);
         async move { behind(&feed, &range, &position).await }
     });
     // In a box: the future of a question is large, and there are several.

@@ -95,6 +95,18 @@ impl Account {
         }
     }
 
+    /// Looks where the endpoint is that another process runs on the data folder: it may have been started
+    /// again elsewhere.
+    pub(super) async fn rejoin(&mut self) -> Result<(), CliError> {
+        if let (None, Some(folder)) = (&self.embedded, &self.folder)
+            && let Some(running) = LocalCosmos::attach(folder).await?
+        {
+            self.options.endpoint = running.endpoint;
+            self.options.credential = Credential::key(running.key);
+        }
+        Ok(())
+    }
+
     /// Makes the database ready, or says what is wrong with it.
     pub(super) async fn provision(&self) -> Result<ProvisionReport, CliError> {
         Ok(Box::pin(provision(&self.options)).await?)

@@ -335,9 +335,14 @@ mod tests {
                 _ => None,
             })
         };
+        let until = async |host: &RunningProcessor, is_so: &dyn Fn(&Status) -> bool| {
+            let mut status = host.status.clone();
+            let waiting = tokio::time::timeout(Duration::from_mins(5), status.wait_for(is_so));
+            waiting.await.unwrap().unwrap().clone()
+        };
         let joined = async |host: &RunningProcessor| {
             let me = host.incarnation().to_owned();
-            host.status.clone().wait_for(|status| status.hosts.contains(&me)).await.unwrap();
+            until(host, &|status| status.hosts.contains(&me)).await;
         };
         let nameless = start(None);
         joined(&nameless).await;
@@ -347,8 +352,7 @@ mod tests {
         joined(&count).await;
         assert_eq!(handler(), Some((Some("count".to_owned()), 2)));
         let other = start(Some("stdout"));
-        let status =
-            other.status.clone().wait_for(|status| status.trouble.is_some()).await.unwrap().clone();
+        let status = until(&other, &|status| status.trouble.is_some()).await;
         let trouble = "the handler of the processor is \"count\", that of this host \"stdout\": it does not join";
         assert_eq!(status.trouble.as_deref(), Some(trouble));
         tokio::time::sleep(Duration::from_mins(2)).await;

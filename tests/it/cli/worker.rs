@@ -167,6 +167,34 @@ fn a_watch_looks_again_until_ctrl_c() {
 }
 
 #[test]
+fn a_watch_waits_for_the_processor_and_for_the_store() {
+    let place = Place::with_sample();
+    let start = || {
+        let mut local = place.spawn(&["local", "--port", "0", "--output", "json"]);
+        local.line();
+        local
+    };
+    let mut local = start();
+    let mut watch = place.spawn(&["lag", "--watch", "--output", "json"]);
+    watch.wait_for("waiting: there is no such processor");
+    let mut worker = place.spawn(&["worker", "--instance", "one"]);
+    let until = |is_so: fn(&Value) -> bool, watch: &mut Running| {
+        let found = |watch: &mut Running| -> Value { serde_json::from_str(&watch.line()).unwrap() };
+        assert!((0..1000).any(|_| is_so(&found(watch)[0])), "the watch never shows it");
+    };
+    until(|range| range["owner"] == "one" && range["state"] == "idle", &mut watch);
+    worker.kill();
+    local.kill();
+    watch.wait_for("waiting: ");
+    // At another port, and nobody works any more.
+    let _again = start();
+    place.run(&["append", "new-1", "--type", "Tested", "--data", "{}"]).ok();
+    until(|range| range["lagTransactions"] == 1, &mut watch);
+    watch.interrupt();
+    assert_eq!(watch.wait().code, 0);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_before_anything_is_done() {
     let place = Place::new();
     for (args, text) in [
