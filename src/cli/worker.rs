@@ -29,6 +29,8 @@ use crate::feed::{Handler, ProcessorOptions, documents::Start};
 
 /// How long a host may finish what it has begun when nobody reads the output any more: nothing can be then.
 const UNREAD_TIME_MAX: Duration = Duration::from_secs(1);
+/// How long a line may wait until it is read: who reads slowly, or in a pager, is no fault of a stream.
+const PRINTING_TIME_MAX: Duration = Duration::from_hours(365 * 24);
 const EXAMPLES: &str = "\
 Any number of workers with the same --processor share the events: each stream is handled by one of them,
 in order, and every event at least once. The places are kept in the store, so a worker that is started
@@ -161,7 +163,10 @@ async fn work(
         To::Stdout => Arc::new(printing),
         To::Receiver(receiver) => receiver.handler(&counting)?,
     };
-    let options = args.to.options(instance).with_start(args.from);
+    let mut options = args.to.options(instance).with_start(args.from);
+    if args.to == To::Stdout {
+        (options.attempt_time_max, options.run_time_max) = (PRINTING_TIME_MAX, PRINTING_TIME_MAX);
+    }
     let work = Work { processor: args.processor.name.clone(), options }.at(account);
     let host = Box::pin(work.start(account, handler, None)).await?;
     announce(args, instance, out)?;

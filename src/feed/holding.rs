@@ -334,10 +334,11 @@ impl Holding {
         }
     }
 
-    /// When something ends: the right to act, or the time to finish what was read.
+    /// When something ends: the right to act, the time to finish what was read, or the wait of a
+    /// checkpoint.
     fn alarm(&self, fence: Instant) -> Instant {
         let drained = self.drained_by.filter(|_| !self.stop.is_cancelled());
-        drained.map_or(fence, |drained| drained.min(fence))
+        drained.into_iter().chain(self.commits.due()).fold(fence, Instant::min)
     }
 
     /// What was read is finished first, so that nothing comes twice. Handlers that take too long are told

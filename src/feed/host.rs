@@ -255,8 +255,12 @@ impl HostTask {
     }
 
     fn note(&mut self, fault: &StoreFault) {
-        tracing::warn!(%fault, "the lease store did not do what was asked");
-        self.trouble = Some(fault.to_string());
+        let trouble = Some(fault.to_string());
+        // It is tried again twice a second, and said once.
+        if self.trouble != trouble {
+            tracing::warn!(%fault, "the lease store did not do what was asked");
+        }
+        self.trouble = trouble;
     }
 
     fn monotonic(&self, at: Instant) -> Duration {

@@ -41,6 +41,8 @@ pub(super) struct Commits {
     read: Option<String>,
     /// Not before this time.
     not_before: Instant,
+    /// A checkpoint is to be written at that time.
+    waits: bool,
     /// The last commit was not answered.
     in_doubt: bool,
 }
@@ -53,6 +55,7 @@ impl Commits {
             durable: 0,
             read: None,
             not_before: Instant::now(),
+            waits: false,
             in_doubt: false,
         }
     }
@@ -78,6 +81,11 @@ impl Commits {
             && self.parks.is_empty()
     }
 
+    /// When a checkpoint is to be written, where one waits.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.waits.then_some(self.not_before)
+    }
+
     /// Where to open the range: behind what was read.
     pub(super) fn position(&self, lease: &Lease) -> Position {
         self.read.clone().map_or_else(|| lease.position.clone(), Position::Continuation)
@@ -95,6 +103,7 @@ impl Commits {
 impl Holding {
     /// Begins a commit when there is a reason and none is under way.
     pub(super) fn commit_if_due(&mut self, wish: &Wish) {
+        self.commits.waits = false;
         if self.commits.under_way.is_some() {
             return;
         }
@@ -130,7 +139,11 @@ impl Holding {
         if newest <= self.commits.durable && !is_urgent && driven.is_empty() {
             return;
         }
-        let at = if is_urgent { now } else { self.commits.not_before };
+        if !is_urgent && now < self.commits.not_before {
+            // What is done until then goes with it.
+            self.commits.waits = true;
+            return;
+        }
         let lease = self.next_lease();
         let room = room.saturating_sub(driven.len());
         let rest = self.commits.parks.split_off(self.commits.parks.len().min(room));
@@ -141,7 +154,7 @@ impl Holding {
         operations.extend(driven.iter().map(DriveChange::operation));
         operations.push(self.replace(lease.clone()));
         let what = UnderWay::Checkpoint { lease: Box::new(lease), parked, driven };
-        self.send(what, operations, at);
+        self.send(what, operations, now);
     }
 
     /// The lease with what is done by now.
