@@ -14,7 +14,7 @@
 //! # use std::sync::Arc;
 //! # use cosmos_event_store::{Credential, StoreOptions};
 //! use cosmos_event_store::feed::{
-//!     CosmosFeed, CosmosLeases, Delivery, FeedFields, Handler, HandlerFault, Processor, ProcessorOptions,
+//!     CosmosProcessor, Delivery, FeedFields, Handler, HandlerFault, ProcessorOptions,
 //! };
 //! use futures::future::BoxFuture;
 //!
@@ -31,10 +31,10 @@
 //!
 //! # async fn example(account: StoreOptions) -> Result<(), Box<dyn std::error::Error>> {
 //! let fields = FeedFields::new("/aggregateId", "/sequenceNumber")?;
-//! let feed = CosmosFeed::open(&account, "events", fields).await?;
-//! let leases = CosmosLeases::open(&account, "leases", "counter").await?;
-//! let options = ProcessorOptions::new("host-1");
-//! let host = Processor::new(Arc::new(feed), Arc::new(leases), Arc::new(Count), options).start()?;
+//! let host = CosmosProcessor::new(&account, "events", fields)
+//!     .named("counter")
+//!     .start(ProcessorOptions::new("host-1"), Arc::new(Count))
+//!     .await?;
 //! host.wait_caught_up().await?;
 //! host.shutdown(std::time::Duration::from_secs(10)).await?;
 //! # Ok(())
@@ -67,7 +67,7 @@ mod store;
 
 pub use self::{
     control::{Control, ControlError, Overview, Positions},
-    cosmos::{CosmosFeed, CosmosLeases, FeedFields, InvalidPath},
+    cosmos::{CosmosFeed, CosmosLeases, CosmosProcessor, FeedFields, InvalidPath, StartError},
     handler::{Delivery, Handler, HandlerFault},
     host::{HeldStatus, LeaseState, LeaseStatus, Status},
     metrics::Metrics,

@@ -16,6 +16,7 @@
 //! - **"Now".** It is what the service makes of it at the first request of each partition. A place without
 //!   a request to every partition would mean a later "now" for the others, so all are asked.
 
+mod builder;
 mod connection;
 mod feed;
 mod fields;
@@ -24,6 +25,7 @@ mod place;
 mod reader;
 
 pub use self::{
+    builder::{CosmosProcessor, StartError},
     feed::CosmosFeed,
     fields::{FeedFields, InvalidPath},
     leases::CosmosLeases,

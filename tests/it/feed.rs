@@ -1,5 +1,6 @@
 //! The change-feed processor over the wire.
 
+mod any_container;
 mod leases;
 mod processes;
 mod processor;

@@ -24,11 +24,11 @@ use super::{
 };
 use crate::{
     config::StoreOptions,
-    feed::{Change, Feed, FeedFault, FeedRange, FeedReader, documents::Position},
+    feed::{
+        Change, Feed, FeedFault, FeedRange, FeedReader, documents::Position, options::PAGE_CHANGES,
+    },
 };
 
-/// The changes of one page. A page is held in memory, and its first change waits for its last.
-pub(super) const PAGE_CHANGES: u32 = 100;
 /// How often "now" is taken again when the partitions change while it is taken. They change a few times in
 /// the life of a container.
 const NOW_ATTEMPTS_MAX: u32 = 5;

@@ -19,7 +19,8 @@ const ORDER_MAX: f64 = 9_007_199_254_740_992.0;
 ///
 /// The key is the partition key of the container: a text, a number or a boolean. In a [`Change`], a number
 /// or boolean is its JSON behind a `=`, and so is a text that begins with `=` or `?`. The order is a whole
-/// number, not negative, that rises within the changes of a key in one transaction. A document without one
+/// number, not negative, that rises within the changes of a key in one transaction, and, so that a key that
+/// was parked can be tried again, over all of them: `/_ts` where there is nothing better. A document without one
 /// of the two has a [problem](Change::problem), and is a stream of its own: its key is its id behind a `?`.
 ///
 /// The container must index the path of the order: reading one key again sorts by it.

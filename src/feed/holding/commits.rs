@@ -219,7 +219,7 @@ impl Holding {
                     self.lease = Stored { document: *lease, etag, stored_at };
                 }
                 self.commits.not_before = now.checked_add(interval).unwrap_or(now);
-                if !parked.is_empty() {
+                if !parked.is_empty() || driven.iter().any(DriveChange::is_last) {
                     self.shared.look.notify_one();
                 }
                 for (change, done) in driven.iter().zip(done.into_iter().skip(parked.len())) {

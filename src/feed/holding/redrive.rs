@@ -106,6 +106,11 @@ pub(super) struct DriveChange {
 }
 
 impl DriveChange {
+    /// Whether the key is not tried again any more.
+    pub(super) fn is_last(&self) -> bool {
+        self.document.as_ref().is_none_or(|parked| !parked.redrive)
+    }
+
     pub(super) fn operation(&self) -> Operation {
         let etag = self.etag.clone();
         match &self.document {
