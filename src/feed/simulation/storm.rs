@@ -17,6 +17,7 @@ impl World {
         self.hosts_come_and_go(random);
         self.partitions_change(random);
         self.short_outages(random);
+        self.cuts(random);
         self.long_troubles(random);
         self.operator_acts(random);
         if random.next() % 1000 < self.plan.hands {
@@ -60,6 +61,22 @@ impl World {
                 });
             }
         }
+    }
+
+    /// A host is cut off from the leases for about as long as it takes until it counts as dead.
+    fn cuts(&mut self, random: &mut Random) {
+        let count = u64::try_from(self.hosts.len()).unwrap();
+        if random.next() % 1000 >= self.plan.cuts || count == 0 {
+            return;
+        }
+        let place = usize::try_from(random.next() % count).unwrap();
+        let device = Arc::clone(&self.hosts[place].device);
+        let time = Duration::from_millis(5000 + random.next() % 8000);
+        device.cut(true, false);
+        self.tasks.spawn(async move {
+            tokio::time::sleep(time).await;
+            device.cut(false, false);
+        });
     }
 
     /// A store is slow, throttled or away for minutes, for all hosts or for one, while the other works.

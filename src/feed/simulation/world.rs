@@ -1,6 +1,6 @@
 //! Hosts, a feed and a lease store, and what happens to them.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::future::select_all;
 use jiff::{SignedDuration, Timestamp};
@@ -15,8 +15,9 @@ use super::{
 use crate::{
     clock::ManualClock,
     feed::{
-        Control, FeedRange, Processor, ProcessorOptions, RunningProcessor,
-        documents::host_id,
+        Control, Feed as _, FeedRange, LeaseStore as _, OPERATIONS_MAX, Operation, Processor,
+        ProcessorOptions, RunningProcessor,
+        documents::{Activity, Document, Lease, Position, Start, Topology, host_id},
         handler::Random,
         memory::{MemoryFeed, MemoryLeases, Weather},
     },
@@ -94,9 +95,11 @@ impl World {
         self.plan = plan;
         let full = vec![FeedRange::full()];
         self.feed = MemoryFeed::new(self.feed_weather.clone(), full, plan.reads_parts);
+        let mut count = 0;
         while u64::try_from(self.feed.partitions()).unwrap() < plan.partitions {
             // Every other one of those there are, so that they become about the same.
-            self.feed.split(self.feed.partitions() / 2);
+            self.feed.split(count % self.feed.partitions());
+            count += 2;
         }
         let mut record = self.recorder.record();
         if plan.poison {
@@ -125,6 +128,10 @@ impl World {
         let mut options = ProcessorOptions::new(format!("name-{}", random.next() % 3));
         options.poll_max = Duration::from_secs(2);
         options.list_interval = Duration::from_secs(20);
+        if self.plan.partitions > 100 {
+            // Most of them are idle.
+            (options.poll_min, options.poll_max) = (Duration::from_secs(1), Duration::from_secs(5));
+        }
         let mut between =
             |end: i64| i64::try_from(random.next() % 2001).unwrap() * end / 1000 - end;
         let skew = (between(SKEW_MAX_MS), between(50));
@@ -236,6 +243,44 @@ impl World {
         tokio::time::sleep_until(until).await;
         self.set_clocks();
         self.check();
+    }
+
+    /// Makes the processor as it is after a long life: a lease on each partition, held by nobody.
+    pub(super) async fn make_leases(&mut self) {
+        let topology = Topology {
+            start: Start::Beginning,
+            generation: 0,
+            rewind: None,
+            activity: Activity::Running,
+            members: Vec::new(),
+        };
+        let lease = |range: FeedRange| Lease {
+            range,
+            owner: None,
+            epoch: 1,
+            generation: 0,
+            position: Position::Beginning,
+            ordinal: 0,
+            done_at: None,
+            lag: None,
+        };
+        let ranges = self.feed.ranges().await.unwrap();
+        let mut documents = vec![Document::Topology(topology)];
+        documents.extend(ranges.into_iter().map(|range| Document::Lease(lease(range))));
+        for chunk in documents.chunks(OPERATIONS_MAX) {
+            let operations = chunk.iter().cloned().map(Operation::Create).collect();
+            self.leases.commit(operations).await.unwrap();
+        }
+        self.check();
+    }
+
+    /// How many leases each host has.
+    pub(super) fn shares(&self) -> BTreeMap<String, usize> {
+        let mut shares = BTreeMap::new();
+        for owner in self.ledger.leases.values().filter_map(|lease| lease.owner.clone()) {
+            *shares.entry(owner).or_default() += 1;
+        }
+        shares
     }
 
     /// The first change that is neither handled nor parked.
