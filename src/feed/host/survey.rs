@@ -207,6 +207,15 @@ impl HostTask {
     async fn merge(&mut self, partition: FeedRange, leases: &[Stored<Lease>]) {
         self.unfit.extend(leases.iter().map(|lease| lease.document.id()));
         if leases.iter().any(|lease| self.is_worked_on(lease)) || !tile(&partition, leases) {
+            // What is ours on paper only looks to the others as if it were worked on: two hosts would wait
+            // for each other for ever.
+            let is_idle = |lease: &&Stored<Lease>| {
+                let is_ours = lease.document.owner.as_ref() == Some(&self.me.incarnation);
+                is_ours && !self.held.contains_key(&lease.document.id())
+            };
+            let idle: Vec<String> =
+                leases.iter().filter(is_idle).map(|lease| lease.document.id()).collect();
+            self.let_go(&idle).await;
             let soon = after(Instant::now(), WAITING_INTERVAL);
             self.next_survey = self.next_survey.min(soon);
             self.look_soon();
