@@ -185,17 +185,18 @@ impl MemoryLeases {
         };
         let unknown = documents.recent.iter().rev().take_while(may_lack).count();
         let unknown = u64::try_from(unknown).unwrap_or_default();
-        // Half of the listings are of now. Of the others the first part may be older than the second, as
-        // two pages are.
+        // Half of the listings are of now. Of the others one part may be older than the other, as two
+        // pages are.
         let lacks = if unknown > 0 { self.weather.below(unknown.saturating_mul(2)) } else { 0 };
         let lacks = lacks.saturating_sub(unknown.saturating_sub(1)).min(unknown);
         let more = self.weather.below(lacks.saturating_add(1));
+        let is_first = self.weather.below(2) == 0;
         let cut = documents.by_id.keys().nth(documents.by_id.len().div_euclid(2));
         let mut oldest = documents.commits;
         for (place, commit) in (0..lacks).zip(documents.recent.iter().rev()) {
             oldest = commit.number.saturating_sub(1);
             for Changed { id, before, .. } in commit.changes.iter().rev() {
-                if place >= more && cut.is_some_and(|cut| id >= cut) {
+                if place >= more && cut.is_some_and(|cut| (id < cut) == is_first) {
                     continue;
                 }
                 match before {

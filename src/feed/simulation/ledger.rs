@@ -183,7 +183,11 @@ impl Ledger {
         if self.is_fenced(host, commit.at) {
             self.returned.insert(host.to_owned(), commit.at);
         }
-        self.beats.insert(host.to_owned(), commit.at);
+        // Who was struck off knows it from the answer, and may not act.
+        let members = self.topology.as_ref().map(|topology| &topology.members);
+        if members.is_none_or(|members| members.iter().any(|member| member == host)) {
+            self.beats.insert(host.to_owned(), commit.at);
+        }
     }
 
     /// Whether nobody can work on a lease any more.

@@ -48,6 +48,7 @@ fn cooperative_moves_repeat_nothing() {
         partitions: 5,
         stops: 25,
         skew: true,
+        handler_ms: 40 + random.next() % 2 * 360,
         stale_ms: random.next() % 2 * 2000,
         is_cooperative: true,
         ..Plan::default()
@@ -102,6 +103,8 @@ fn a_store_is_away_for_minutes() {
         partitions: 3,
         troubles: 50,
         kills: 2,
+        splits: 4,
+        merges: 4,
         late: random.next() % 40,
         seconds: 400,
         ..Plan::default()
@@ -129,6 +132,8 @@ fn clocks_are_off_and_listings_old() {
         partitions: 4,
         skew: true,
         stale_ms: 500 + random.next() % 9000,
+        poison: true,
+        cuts: random.next() % 2 * 15,
         kills: 10,
         stops: 10,
         splits: 6,

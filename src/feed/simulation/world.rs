@@ -128,6 +128,10 @@ impl World {
         let mut options = ProcessorOptions::new(format!("name-{}", random.next() % 3));
         options.poll_max = Duration::from_secs(2);
         options.list_interval = Duration::from_secs(20);
+        if random.next().is_multiple_of(2) {
+            // What was read waits for a place.
+            options.runs_max = 3;
+        }
         if self.plan.partitions > 100 {
             // Most of them are idle.
             (options.poll_min, options.poll_max) = (Duration::from_secs(1), Duration::from_secs(5));
