@@ -259,6 +259,10 @@ impl Control {
                 return Err(ControlError::BeforeParked(parked.order));
             }
             let order = from.unwrap_or(parked.order);
+            if parked.redrive && order == parked.order {
+                // Whoever asks again and again must not be in the way of what was asked for.
+                return Ok(Vec::new());
+            }
             let document = Document::Parked(Parked { redrive: true, order, ..parked.clone() });
             let wish = Operation::Replace { document, etag: etag.to_owned() };
             Ok(vec![listed.touch(listed.topology.clone()), wish])
@@ -318,6 +322,9 @@ impl Control {
             });
             let (topology, etag) = found.ok_or(ControlError::NoProcessor)?;
             let operations = change(&Listed { documents, topology, etag })?;
+            if operations.is_empty() {
+                return Ok(());
+            }
             match self.leases.commit(operations).await {
                 Ok(_) => return Ok(()),
                 Err(StoreFault::Conflict { .. }) => {}

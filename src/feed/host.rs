@@ -120,6 +120,8 @@ pub(super) struct HostTask {
     resting: BTreeMap<String, Instant>,
     /// Leases that do not fit the partitions, as they were compared last: nobody takes them.
     unfit: BTreeSet<String>,
+    /// Leases whose documents cannot be read, and since when: whoever works on one may not know yet.
+    damaged: BTreeMap<String, Instant>,
     /// Leases whose places cannot be used.
     misplaced: BTreeSet<String>,
     /// Members whose documents are gone, and since when.
@@ -167,6 +169,7 @@ impl HostTask {
             resting: BTreeMap::new(),
             absent: BTreeMap::new(),
             unfit: BTreeSet::new(),
+            damaged: BTreeMap::new(),
             misplaced: BTreeSet::new(),
             listed_topology: None,
             saved: None,
@@ -186,6 +189,7 @@ impl HostTask {
 
     /// Works until it is told to stop, then gives its leases away within the time.
     pub(super) async fn run(mut self, stop: CancellationToken, drain: watch::Receiver<Duration>) {
+        let mut is_news = true;
         loop {
             tokio::select! {
                 biased;
@@ -208,8 +212,14 @@ impl HostTask {
                 () = tokio::time::sleep_until(self.next_survey), if self.is_listed() => {
                     self.survey().await;
                 }
+                // When nothing else is to be done: much may change at the same moment.
+                () = std::future::ready(()), if is_news => {
+                    self.tell();
+                    is_news = false;
+                    continue;
+                }
             }
-            self.tell();
+            is_news = true;
         }
         let time = *drain.borrow();
         self.leave(time).await;
@@ -292,6 +302,7 @@ impl HostTask {
         self.sort(begun, listed);
         self.drop_lost();
         self.tell_parked();
+        self.note_damaged().await;
         self.mend().await;
         if self.is_rewinding() {
             self.look_soon();

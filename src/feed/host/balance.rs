@@ -52,8 +52,10 @@ impl HostTask {
             lease: id.clone(),
             owner: lease.document.owner.clone(),
         };
-        let rests = |(id, _): &(&String, &Stored<Lease>)| {
-            !self.resting.contains_key(*id) && !self.unfit.contains(*id)
+        let rests = |(id, lease): &(&String, &Stored<Lease>)| {
+            !self.resting.contains_key(*id)
+                && !self.unfit.contains(*id)
+                && !self.is_just_damaged(&lease.document)
         };
         self.leases.iter().filter(rests).map(owned).collect()
     }

@@ -92,7 +92,10 @@ impl HostTask {
         let ahead = i64::try_from(service_now).unwrap_or_default();
         let ahead = ahead.saturating_sub(self.shared.clock.now().as_second());
         self.shared.skew.store(ahead, Ordering::Relaxed);
-        self.fence.send_replace(after(sent, self.shared.options.fence()));
+        // Who was struck off must not act before it has come back: its leases are free for others.
+        if self.is_member() {
+            self.fence.send_replace(after(sent, self.shared.options.fence()));
+        }
         self.trouble = None;
         self.absent.retain(|gone, _| others.iter().all(|other| other.incarnation != *gone));
         let now = self.monotonic(Instant::now());
@@ -116,15 +119,20 @@ impl HostTask {
         self.stay().await;
     }
 
+    fn is_member(&self) -> bool {
+        let topology = self.topology.as_ref();
+        topology.is_some_and(|known| known.document.members.contains(&self.me.incarnation))
+    }
+
     /// Who was struck off although it lives comes back; who is dead is struck off.
     async fn stay(&mut self) {
-        let Some(topology) = &self.topology else { return };
-        let members = &topology.document.members;
-        if !members.contains(&self.me.incarnation) {
+        if !self.is_member() {
             self.topology = None;
             self.next_beat = Instant::now();
             return;
         }
+        let Some(topology) = &self.topology else { return };
+        let members = &topology.document.members;
         let (now, expiry) = (Instant::now(), self.shared.options.expiry);
         let is_dead = |member: &&String| {
             // A member that joined since the beat was sent has not been looked at yet.

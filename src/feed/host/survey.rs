@@ -54,6 +54,33 @@ impl HostTask {
         self.change_leases(changes).await;
     }
 
+    /// Notes the leases whose documents cannot be read. Whoever works on one looks at the leases when the
+    /// topology changes, or has lost its right to act after the expiry: until then nobody takes it.
+    pub(super) async fn note_damaged(&mut self) {
+        let now = Instant::now();
+        let is_damaged =
+            |id: &String| self.leases.get(id).is_some_and(|lease| lease.document.is_damaged);
+        let known = std::mem::take(&mut self.damaged);
+        let damaged = self.leases.keys().filter(|id| is_damaged(id));
+        self.damaged =
+            damaged.map(|id| (id.clone(), known.get(id).copied().unwrap_or(now))).collect();
+        if self.damaged.keys().any(|id| !known.contains_key(id))
+            && let Some(touch) = self.touch()
+        {
+            self.announce(touch).await;
+        }
+        if !self.damaged.is_empty() {
+            self.look_soon();
+        }
+    }
+
+    /// Whether whoever worked on a lease may not have seen yet that its document cannot be read.
+    pub(super) fn is_just_damaged(&self, lease: &Lease) -> bool {
+        let expiry = self.shared.options.expiry;
+        let since = self.damaged.get(&lease.id());
+        lease.is_damaged && since.is_none_or(|since| since.elapsed() < expiry)
+    }
+
     /// A lease in the place of one that is gone. Its epoch begins with the service's time in seconds, which
     /// is more than anything that was ever counted one by one: a handler that has seen the lease before it
     /// was lost must not take the new one for an older.
@@ -198,7 +225,7 @@ impl HostTask {
                 .is_some_and(|topology| topology.document.members.contains(owner))
         };
         match &lease.document.owner {
-            None => false,
+            None => self.is_just_damaged(&lease.document),
             Some(owner) if *owner == self.me.incarnation => {
                 self.held.contains_key(&lease.document.id())
             }

@@ -127,6 +127,21 @@ impl MemoryLeases {
         }
     }
 
+    /// Spoils a lease, as an operator may do by hand: nothing but its id is left.
+    pub fn spoil(&self, id: &str) {
+        let mut documents = self.documents();
+        let version = documents.version.saturating_add(1);
+        let Some(document) = Document::spoiled(id) else { return };
+        if let Some(found) = documents.by_id.get_mut(id) {
+            let (etag, stored_at) = (version.to_string(), found.stored.stored_at);
+            let stored = Arc::new(Stored { document, etag, stored_at });
+            let before = Some(std::mem::replace(&mut found.stored, Arc::clone(&stored)));
+            documents.version = version;
+            let changed = Changed { id: id.to_owned(), before, after: Some(stored) };
+            documents.note("", vec![changed]);
+        }
+    }
+
     /// Commits that were carried out.
     pub fn commits(&self) -> u64 {
         self.documents().commits
@@ -185,17 +200,18 @@ impl MemoryLeases {
         };
         let unknown = documents.recent.iter().rev().take_while(may_lack).count();
         let unknown = u64::try_from(unknown).unwrap_or_default();
-        // Half of the listings are of now. Of the others the first part may be older than the second, as
-        // two pages are.
+        // Half of the listings are of now. Of the others one part may be older than the other, as two
+        // pages are.
         let lacks = if unknown > 0 { self.weather.below(unknown.saturating_mul(2)) } else { 0 };
         let lacks = lacks.saturating_sub(unknown.saturating_sub(1)).min(unknown);
         let more = self.weather.below(lacks.saturating_add(1));
+        let is_first = self.weather.below(2) == 0;
         let cut = documents.by_id.keys().nth(documents.by_id.len().div_euclid(2));
         let mut oldest = documents.commits;
         for (place, commit) in (0..lacks).zip(documents.recent.iter().rev()) {
             oldest = commit.number.saturating_sub(1);
             for Changed { id, before, .. } in commit.changes.iter().rev() {
-                if place >= more && cut.is_some_and(|cut| id >= cut) {
+                if place >= more && cut.is_some_and(|cut| (id < cut) == is_first) {
                     continue;
                 }
                 match before {

@@ -142,6 +142,10 @@ impl Ledger {
                 (Some(Document::Parked(parked)), None) => {
                     self.parked.remove(&parked.key);
                 }
+                (_, Some(Document::Lease(after))) if after.is_damaged => {
+                    // Somebody has spoiled it by hand.
+                    self.leases.insert(changed.id.clone(), after.clone());
+                }
                 (before, Some(Document::Lease(after))) => {
                     let before = match before {
                         Some(Document::Lease(before)) => Some(before),
@@ -190,7 +194,11 @@ impl Ledger {
         if self.is_fenced(host, commit.at) {
             self.returned.insert(host.to_owned(), commit.at);
         }
-        self.beats.insert(host.to_owned(), commit.at);
+        // Who was struck off knows it from the answer, and may not act.
+        let members = self.topology.as_ref().map(|topology| &topology.members);
+        if members.is_none_or(|members| members.iter().any(|member| member == host)) {
+            self.beats.insert(host.to_owned(), commit.at);
+        }
     }
 
     /// Whether nobody can work on a lease any more.
@@ -257,7 +265,7 @@ impl Ledger {
             assert!(is_free, "it is taken from one that lives: {}", seen());
         }
         self.written.insert(after.id(), commit.at);
-        let Some(before) = before else { return };
+        let Some(before) = before.filter(|before| !before.is_damaged) else { return };
         assert!(after.generation >= before.generation, "the generation falls: {}", seen());
         if let Some(owner) = &after.owner {
             assert_eq!(**owner, *commit.by, "somebody else moves it: {}", seen());
@@ -277,9 +285,7 @@ impl Ledger {
     /// A lease goes only by its owner, or when that must have stopped.
     fn check_end(&mut self, commit: &Commit, changed: &Changed, before: &Lease) {
         if commit.by.is_empty() {
-            // Nobody knows which epoch it had. The gap that is mended begins with 0 again, so epochs
-            // fall: to be tightened once it does not.
-            self.epochs.retain(|range, _| !range.overlaps(&before.range));
+            // Nobody knows which epoch it had, and epochs go on rising nevertheless.
             return;
         }
         let (id, by, owner) = (&changed.id, &commit.by, &before.owner);

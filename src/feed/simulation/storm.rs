@@ -17,8 +17,10 @@ impl World {
         self.hosts_come_and_go(random);
         self.partitions_change(random);
         self.short_outages(random);
+        self.cuts(random);
         self.long_troubles(random);
         self.operator_acts(random);
+        self.keys_are_tried_again(random);
         if random.next() % 1000 < self.plan.hands {
             self.spoil(random);
         }
@@ -62,6 +64,22 @@ impl World {
         }
     }
 
+    /// A host is cut off from the leases for about as long as it takes until it counts as dead.
+    fn cuts(&mut self, random: &mut Random) {
+        let count = u64::try_from(self.hosts.len()).unwrap();
+        if random.next() % 1000 >= self.plan.cuts || count == 0 {
+            return;
+        }
+        let place = usize::try_from(random.next() % count).unwrap();
+        let device = Arc::clone(&self.hosts[place].device);
+        let time = Duration::from_millis(5000 + random.next() % 8000);
+        device.cut(true, false);
+        self.tasks.spawn(async move {
+            tokio::time::sleep(time).await;
+            device.cut(false, false);
+        });
+    }
+
     /// A store is slow, throttled or away for minutes, for all hosts or for one, while the other works.
     fn long_troubles(&mut self, random: &mut Random) {
         let now = Instant::now();
@@ -103,7 +121,7 @@ impl World {
             return;
         }
         let control = self.control();
-        let (what, back) = (random.next() % 6, random.next() % 90);
+        let (what, back) = (random.next() % 7, random.next() % 90);
         // A time behind what is not done would pass over it.
         let second = self.open().map_or(self.feed.second(), |open| open.stored_at);
         let time = i64::try_from(second.saturating_sub(1 + back)).unwrap();
@@ -113,18 +131,52 @@ impl World {
                 0 | 1 => control.pause().await,
                 2 | 3 => control.resume().await,
                 4 => control.rewind_to_beginning().await,
+                5 => {
+                    let saved = control.positions().await;
+                    tokio::time::sleep(Duration::from_secs(back)).await;
+                    match saved {
+                        Ok(saved) => control.rewind_to(&saved).await,
+                        Err(error) => Err(error),
+                    }
+                }
                 _ => control.rewind_to_time(time).await,
             };
             tracing::debug!(?told, "the operator has acted");
         });
     }
 
-    /// Somebody deletes a lease by hand.
+    /// Parked keys are tried again, whether they are well or not, and some become poison or well.
+    fn keys_are_tried_again(&mut self, random: &mut Random) {
+        if random.next() % 1000 >= self.plan.redrives {
+            return;
+        }
+        let key = format!("key-{}", random.next() % 3);
+        {
+            let poison = &mut self.recorder.record().poison;
+            match random.next() % 4 {
+                0 => poison.insert(key),
+                1 | 2 => poison.remove(&key),
+                _ => false,
+            };
+        }
+        let control = self.control();
+        let Some(key) = self.ledger.parked.keys().next().cloned() else { return };
+        self.tasks.spawn(async move {
+            let told = control.redrive(&key, None).await;
+            tracing::debug!(?told, "a key is tried again");
+        });
+    }
+
+    /// Somebody deletes or spoils a lease by hand.
     fn spoil(&self, random: &mut Random) {
         let count = u64::try_from(self.ledger.leases.len()).unwrap();
         if let Some(place) = random.next().checked_rem(count) {
             let id = self.ledger.leases.keys().nth(usize::try_from(place).unwrap());
-            self.leases.remove(id.unwrap());
+            if random.next().is_multiple_of(2) {
+                self.leases.remove(id.unwrap());
+            } else {
+                self.leases.spoil(id.unwrap());
+            }
         }
     }
 }

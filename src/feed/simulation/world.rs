@@ -1,6 +1,6 @@
 //! Hosts, a feed and a lease store, and what happens to them.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::future::select_all;
 use jiff::{SignedDuration, Timestamp};
@@ -15,8 +15,8 @@ use super::{
 use crate::{
     clock::ManualClock,
     feed::{
-        Control, FeedRange, Processor, ProcessorOptions, RunningProcessor,
-        documents::host_id,
+        Control, ControlError, FeedRange, Processor, ProcessorOptions, RunningProcessor,
+        documents::{Start, host_id},
         handler::Random,
         memory::{MemoryFeed, MemoryLeases, Weather},
     },
@@ -94,9 +94,11 @@ impl World {
         self.plan = plan;
         let full = vec![FeedRange::full()];
         self.feed = MemoryFeed::new(self.feed_weather.clone(), full, plan.reads_parts);
+        let mut count = 0;
         while u64::try_from(self.feed.partitions()).unwrap() < plan.partitions {
             // Every other one of those there are, so that they become about the same.
-            self.feed.split(self.feed.partitions() / 2);
+            self.feed.split(count % self.feed.partitions());
+            count += 2;
         }
         let mut record = self.recorder.record();
         if plan.poison {
@@ -104,6 +106,7 @@ impl World {
             record.poison.insert("key-7".to_owned());
         }
         record.forgives = plan.hands > 0;
+        record.is_redriven = plan.redrives > 0;
         drop(record);
         self.recorder.set(plan.failures, plan.handler_time());
         self.lose(plan.lost);
@@ -125,6 +128,17 @@ impl World {
         let mut options = ProcessorOptions::new(format!("name-{}", random.next() % 3));
         options.poll_max = Duration::from_secs(2);
         options.list_interval = Duration::from_secs(20);
+        if self.plan.starts_now {
+            options.start = Start::Now;
+        }
+        if random.next().is_multiple_of(2) {
+            // What was read waits for a place.
+            options.runs_max = 3;
+        }
+        if self.plan.partitions > 100 {
+            // Most of them are idle.
+            (options.poll_min, options.poll_max) = (Duration::from_secs(1), Duration::from_secs(5));
+        }
         let mut between =
             |end: i64| i64::try_from(random.next() % 2001).unwrap() * end / 1000 - end;
         let skew = (between(SKEW_MAX_MS), between(50));
@@ -238,6 +252,15 @@ impl World {
         self.check();
     }
 
+    /// How many leases each host has.
+    pub(super) fn shares(&self) -> BTreeMap<String, usize> {
+        let mut shares = BTreeMap::new();
+        for owner in self.ledger.leases.values().filter_map(|lease| lease.owner.clone()) {
+            *shares.entry(owner).or_default() += 1;
+        }
+        shares
+    }
+
     /// The first change that is neither handled nor parked.
     pub(super) fn open(&self) -> Option<crate::feed::memory::Written> {
         let record = self.recorder.record();
@@ -295,14 +318,30 @@ impl World {
         loop {
             self.check();
             let open = self.open().or_else(|| self.not_again());
-            if open.is_none() && self.ledger.covers() && self.ledger.is_settled() {
+            let is_free = self.plan.redrives == 0 || self.ledger.parked.is_empty();
+            if open.is_none() && self.ledger.covers() && self.ledger.is_settled() && is_free {
                 return;
+            }
+            if !is_free {
+                self.redrive_all().await;
             }
             let status = self.hosts.first().map(|guest| guest.running.status());
             assert!(waited < PATIENCE, "it does not come to rest, {open:?} is open: {status:#?}");
             let step = Duration::from_millis(500);
             self.pass(step).await;
             waited += step;
+        }
+    }
+
+    /// Nothing is poison any more, and everything that was parked is tried again.
+    async fn redrive_all(&self) {
+        self.recorder.record().poison.clear();
+        for key in self.ledger.parked.keys() {
+            let told = self.control().redrive(key, None).await;
+            assert!(matches!(
+                told,
+                Ok(()) | Err(ControlError::NotParked | ControlError::Contended)
+            ));
         }
     }
 
