@@ -397,3 +397,25 @@ async fn whoever_waits_until_all_is_handled_has_waited_for_the_other_hosts_too()
     two.kill();
     one.shutdown(Duration::from_secs(20)).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn documents_of_a_newer_version_are_not_touched() {
+    let place = Place::new(1).await;
+    let client = crate::sdk::client(place.endpoint.endpoint()).await;
+    let container = client.database_client("test").container_client("leases", None).await.unwrap();
+    let newer = serde_json::json!({"id": "topology", "processor": "test", "schema": 2,
+        "kind": "topology", "something": "else"});
+    container.upsert_item("test", "topology", &newer, None).await.unwrap();
+    place.append(3, 0, 1).await;
+    place.endpoint.control().reset_counts();
+    let notes = Notes::default();
+    let host = place.start("one", &notes).await;
+    until("it says why", || {
+        host.status().trouble.is_some_and(|trouble| trouble.contains("schema 2"))
+    })
+    .await;
+    host.shutdown(Duration::from_secs(5)).await.unwrap();
+    assert!(notes.handled().is_empty());
+    let counts = place.endpoint.control().counts().kinds;
+    assert!(!counts.contains_key("batch"), "{counts:?}");
+}

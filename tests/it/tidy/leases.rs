@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use cosmos_event_store::feed::{
+    ProcessorOptions,
     documents::{Document, SCHEMA},
     metrics::NAMES,
 };
@@ -60,4 +61,30 @@ fn the_metrics_of_a_processor_are_documented() {
     let described: Vec<(&str, &str, &str)> =
         rows.iter().map(|row| (row[0].trim_matches('`'), row[1], row[2])).collect();
     assert_eq!(described, NAMES);
+}
+
+#[test]
+fn the_limits_of_a_processor_are_documented() {
+    let options = ProcessorOptions::new("a");
+    let seconds = |time: std::time::Duration| format!("{} s", time.as_secs_f64());
+    let expected = [
+        ("beat", seconds(options.beat)),
+        ("expiry", seconds(options.expiry)),
+        ("checkpoint_interval", seconds(options.checkpoint_interval)),
+        ("read_ahead_pages", options.read_ahead_pages.to_string()),
+        ("runs_max", options.runs_max.to_string()),
+        ("run_changes_max", options.run_changes_max.to_string()),
+        ("attempt_time_max", seconds(options.attempt_time_max)),
+        ("run_time_max", seconds(options.run_time_max)),
+        ("attempts_max", options.attempts_max.to_string()),
+        ("backoff", seconds(options.backoff)),
+        ("poll_min", seconds(options.poll_min)),
+        ("poll_max", seconds(options.poll_max)),
+        ("list_interval", seconds(options.list_interval)),
+        ("drain_time_max", seconds(options.drain_time_max)),
+    ];
+    let rows = table(tree::file("docs/processor.md"), "## Limits");
+    let described: Vec<(&str, String)> =
+        rows.iter().map(|row| (row[0].trim_matches('`'), row[1].to_owned())).collect();
+    assert_eq!(described, expected);
 }
