@@ -56,7 +56,18 @@ struct Drive {
     next: u64,
     /// Whether what comes waits.
     is_last: bool,
+    /// Somebody else has changed its document during a step: with the end of the step, this is over.
+    overtaken: Option<Overtaken>,
     state: State,
+}
+
+/// What somebody else did to the document of a key that is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Overtaken {
+    /// The key is not set aside any more.
+    LetGo,
+    /// It is to be tried again in another way, or not any more.
+    Changed,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -195,6 +206,9 @@ pub(super) struct StepEnded(Step);
 
 impl Drive {
     fn change(&self, key: &str) -> Option<DriveChange> {
+        if self.overtaken.is_some() {
+            return None;
+        }
         let document = match &self.state {
             State::Finished => None,
             State::Failed(parked) => Some(parked.clone()),
@@ -226,7 +240,8 @@ impl Holding {
         }
         for parked in self.aside.wished() {
             let (key, next) = (parked.document.key.clone(), parked.document.order);
-            let drive = Drive { parked, next, is_last: false, state: State::Ready };
+            let (is_last, overtaken, state) = (false, None, State::Ready);
+            let drive = Drive { parked, next, is_last, overtaken, state };
             self.aside.drives.insert(key, drive);
         }
         let shared = &self.shared;
@@ -261,6 +276,9 @@ impl Holding {
         let now = self.shared.clock.now().as_second();
         let Some(drive) = self.aside.drives.get_mut(&key) else { return };
         drive.state = State::Ready;
+        if let Some(overtaken) = drive.overtaken {
+            return self.end_overtaken(&key, overtaken);
+        }
         match result {
             StepResult::Elsewhere => {
                 self.aside.drives.remove(&key);
@@ -314,14 +332,33 @@ impl Holding {
 
     /// The document of a key that is tried again was changed by somebody else.
     pub(super) fn overtaken(&mut self, change: &DriveChange, is_missing: bool) {
-        self.aside.changed.insert(change.key.clone(), Instant::now());
-        if is_missing {
-            // It is not set aside any more: by this holding, whose answer was lost, or by an operator.
-            self.is_as_any_other(&change.key);
-        } else {
-            self.aside.keys.insert(change.key.clone(), None);
-            self.forget(&change.key);
+        let key = &change.key;
+        self.aside.changed.insert(key.clone(), Instant::now());
+        // Not set aside any more: by this holding, whose answer was lost, or by an operator.
+        let overtaken = if is_missing { Overtaken::LetGo } else { Overtaken::Changed };
+        if overtaken == Overtaken::Changed {
+            self.aside.keys.insert(key.clone(), None);
         }
+        match self.aside.drives.get_mut(key) {
+            // The same key is never in two runs, so the one that is under way ends first. What comes for a
+            // key that was let go waits until then.
+            Some(drive) if drive.state == State::Running => {
+                drive.overtaken = Some(overtaken);
+                if is_missing && !drive.is_last {
+                    drive.is_last = self.schedule.hold(key);
+                }
+            }
+            _ => self.end_overtaken(key, overtaken),
+        }
+    }
+
+    fn end_overtaken(&mut self, key: &str, overtaken: Overtaken) {
+        match overtaken {
+            Overtaken::LetGo => self.is_as_any_other(key),
+            Overtaken::Changed => self.forget(key),
+        }
+        // What was listed meanwhile was not all heeded.
+        self.shared.look.notify_one();
     }
 
     fn is_as_any_other(&mut self, key: &str) {
@@ -349,7 +386,11 @@ impl Holding {
 
     /// The lease is to be given away: who takes it goes on with the keys that are tried again.
     pub(super) fn stop_driving(&mut self) {
-        let is_open = |drive: &Drive| drive.is_last && drive.state != State::Finished;
+        // What waits for one that is not set aside any more is handled, not passed over.
+        let is_open = |drive: &Drive| {
+            let is_over = drive.state == State::Finished;
+            drive.is_last && !is_over && drive.overtaken != Some(Overtaken::LetGo)
+        };
         let open = self.aside.drives.iter_mut().map(|(key, drive)| (key.clone(), drive));
         let open: Vec<String> = open
             .filter_map(|(key, drive)| {
@@ -433,24 +474,4 @@ fn is_at_home(lease: &FeedRange, parked: &FeedRange, home: Option<&FeedRange>) -
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_at_home_in_one_lease() {
-        let range = |begin, end| FeedRange::new(begin, end).unwrap();
-        let parked = range("10", "40");
-        let is_home =
-            |lease: &FeedRange, home: Option<FeedRange>| is_at_home(lease, &parked, home.as_ref());
-        // As it was, split, and merged.
-        assert!(is_home(&parked, Some(range("10", "40"))));
-        assert!(is_home(&range("20", "40"), Some(range("20", "40"))));
-        assert!(!is_home(&range("10", "20"), Some(range("20", "40"))));
-        assert!(is_home(&FeedRange::full(), Some(FeedRange::full())));
-        // A part of a partition, where parts are read.
-        assert!(is_home(&parked, Some(FeedRange::full())));
-        assert!(!is_home(&range("", "10"), Some(FeedRange::full())));
-        // A document without a key.
-        assert!(is_home(&range("10", "20"), None) && !is_home(&range("20", "40"), None));
-    }
-}
+mod tests;
