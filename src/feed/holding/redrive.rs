@@ -42,6 +42,8 @@ pub(super) struct Aside {
     keys: BTreeMap<String, Option<Stored<Parked>>>,
     /// When this holding has changed a document: a listing that was begun before knows nothing of it.
     changed: BTreeMap<String, Instant>,
+    /// Versions of documents that are known to be gone, though a listing may be older than that.
+    gone: BTreeMap<String, String>,
     /// Keys of other ranges.
     elsewhere: BTreeSet<String>,
     drives: BTreeMap<String, Drive>,
@@ -143,16 +145,26 @@ impl Aside {
         self.changed.insert(key.to_owned(), Instant::now());
     }
 
+    /// Somebody else has changed the document that had this version.
+    fn is_overtaken(&mut self, key: &str, etag: &str) {
+        self.changed.insert(key.to_owned(), Instant::now());
+        self.gone.insert(key.to_owned(), etag.to_owned());
+    }
+
     /// Takes what was listed: the keys that are gone, because an operator has let them go.
     fn take(&mut self, listing: &Listing) -> Vec<String> {
         self.changed.retain(|_, at| *at >= listing.begun);
-        let is_gone =
-            |key: &&String| !listing.keys.contains_key(*key) && !self.changed.contains_key(*key);
+        let listed = |key: &str| listing.keys.get(key);
+        let is_changed = |key: &str| self.changed.contains_key(key);
+        // Once a listing knows that a version is gone, later ones do, too.
+        self.gone.retain(|key, etag| {
+            is_changed(key) || listed(key).is_some_and(|found| found.etag == *etag)
+        });
+        let is_unsure = |key: &str| is_changed(key) || self.gone.contains_key(key);
+        let is_gone = |key: &&String| listed(key).is_none() && !is_unsure(key);
         let gone: Vec<String> = self.keys.keys().filter(is_gone).cloned().collect();
-        for (key, found) in listing.keys.iter() {
-            if !self.changed.contains_key(key) {
-                self.keys.insert(key.clone(), Some(found.clone()));
-            }
+        for (key, found) in listing.keys.iter().filter(|(key, _)| !is_unsure(key)) {
+            self.keys.insert(key.clone(), Some(found.clone()));
         }
         self.elsewhere.retain(|key| listing.keys.contains_key(key));
         gone
@@ -321,7 +333,8 @@ impl Holding {
             self.is_as_any_other(&change.key);
             return;
         };
-        let is_over = matches!(drive.state, State::Failed(_));
+        // The state may be a later one by now.
+        let is_over = !parked.redrive;
         drive.parked = Stored { document: parked.clone(), etag, stored_at };
         let known = drive.parked.clone();
         self.aside.keys.insert(change.key.clone(), Some(known));
@@ -333,7 +346,7 @@ impl Holding {
     /// The document of a key that is tried again was changed by somebody else.
     pub(super) fn overtaken(&mut self, change: &DriveChange, is_missing: bool) {
         let key = &change.key;
-        self.aside.changed.insert(key.clone(), Instant::now());
+        self.aside.is_overtaken(key, &change.etag);
         // Not set aside any more: by this holding, whose answer was lost, or by an operator.
         let overtaken = if is_missing { Overtaken::LetGo } else { Overtaken::Changed };
         if overtaken == Overtaken::Changed {

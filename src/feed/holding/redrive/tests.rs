@@ -22,7 +22,8 @@ struct Notes {
 
 #[derive(Default)]
 struct NotesState {
-    is_poison: bool,
+    /// Runs from this order on fail.
+    poison: Option<u64>,
     time: Duration,
     running: BTreeMap<String, u32>,
     /// The first and the last change of each run that was begun.
@@ -36,16 +37,16 @@ impl Notes {
         self.state.lock().unwrap()
     }
 
-    fn set(&self, is_poison: bool, time: Duration) {
+    fn set(&self, poison: Option<u64>, time: Duration) {
         let mut state = self.state();
-        (state.is_poison, state.time) = (is_poison, time);
+        (state.poison, state.time) = (poison, time);
     }
 }
 
 impl Handler for Notes {
     fn handle<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Result<(), HandlerFault>> {
         async {
-            let (is_poison, time) = {
+            let (poison, first, time) = {
                 let mut state = self.state();
                 let running = state.running.entry(delivery.key.clone()).or_default();
                 *running += 1;
@@ -54,12 +55,12 @@ impl Handler for Notes {
                 let orders = || delivery.changes.iter().map(|change| change.order);
                 let (first, last) = (orders().next().unwrap(), orders().next_back().unwrap());
                 state.begun.push((delivery.key.clone(), first, last));
-                (state.is_poison, state.time)
+                (state.poison, first, state.time)
             };
             tokio::time::sleep(time).await;
             let mut state = self.state();
             *state.running.get_mut(&delivery.key).unwrap() -= 1;
-            if is_poison {
+            if poison.is_some_and(|poison| first >= poison) {
                 return Err(HandlerFault::poison("no"));
             }
             state.handled.extend(delivery.changes.iter().map(|change| change.order));
@@ -73,6 +74,7 @@ impl Handler for Notes {
 struct Place {
     feed: MemoryFeed,
     leases: MemoryLeases,
+    leases_weather: Weather,
     notes: Arc<Notes>,
     host: RunningProcessor,
 }
@@ -80,17 +82,18 @@ struct Place {
 impl Place {
     async fn with_parked(changes: u64) -> Self {
         let weather = Weather::fine(1, Duration::from_millis(5));
-        let feed = MemoryFeed::new(weather.clone(), vec![FeedRange::full()], false);
-        let leases = MemoryLeases::new(weather);
+        let feed = MemoryFeed::new(weather, vec![FeedRange::full()], false);
+        let leases_weather = Weather::fine(2, Duration::from_millis(5));
+        let leases = MemoryLeases::new(leases_weather.clone());
         let notes = Arc::new(Notes::default());
-        notes.set(true, Duration::ZERO);
+        notes.set(Some(0), Duration::ZERO);
         let mut options = ProcessorOptions::new("host");
         options.run_changes_max = 2;
         let (at, stores) = (Arc::new(feed.clone()), Arc::new(leases.clone()));
         let handler = Arc::<Notes>::clone(&notes);
         let host = Processor::new(at, stores, handler, options).start().unwrap();
         (0..changes).for_each(|_| feed.write("k", 1));
-        let place = Self { feed, leases, notes, host };
+        let place = Self { feed, leases, leases_weather, notes, host };
         place.until("it is parked", || !place.host.status().parked.is_empty()).await;
         place
     }
@@ -106,7 +109,7 @@ impl Place {
     /// The key is tried again, its runs last three seconds, and the second one of them has begun.
     async fn with_second_run(changes: u64, meanwhile: impl AsyncFn(&Self)) -> Self {
         let place = Self::with_parked(changes).await;
-        place.notes.set(false, Duration::from_secs(3));
+        place.notes.set(None, Duration::from_secs(3));
         place.notes.state().begun.clear();
         place.host.control().redrive("k", None).await.unwrap();
         place.until("the first run", || place.notes.state().begun.len() == 1).await;
@@ -136,6 +139,61 @@ async fn a_key_that_is_discarded_while_it_is_tried_again_is_in_one_run() {
     assert_eq!(state.most_at_once, 1, "{:?}", state.begun);
     assert!(state.handled.is_sorted(), "{:?}", state.handled);
     assert!(place.leases.peek().iter().all(|found| found.document.id() != parked_id("k")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_fails_again_while_progress_is_stored_is_tried_once() {
+    let place = Place::with_parked(10).await;
+    place.notes.set(Some(3), Duration::ZERO);
+    place.notes.state().begun.clear();
+    place.host.control().redrive("k", None).await.unwrap();
+    // Commits take much longer than runs.
+    place.leases_weather.set_latency(Duration::from_secs(1));
+    let parked = || {
+        let mut parked = place.leases.peek().into_iter().filter_map(|found| match found.document {
+            Document::Parked(parked) => Some(parked),
+            _ => None,
+        });
+        parked.next()
+    };
+    let is_back = || parked().is_some_and(|parked| !parked.redrive);
+    place.until("it is parked again", is_back).await;
+    assert_eq!(parked().map(|parked| parked.order), Some(3));
+    let runs = [("k".to_owned(), 1, 2), ("k".to_owned(), 3, 4)];
+    assert_eq!(place.notes.state().begun, runs);
+}
+
+fn listing(etag: Option<&str>) -> Listing {
+    let parked = Parked {
+        key: "k".to_owned(),
+        order: 3,
+        lsn: 7,
+        reason: "no".to_owned(),
+        attempts: 1,
+        since: 0,
+        range: FeedRange::full(),
+        redrive: true,
+    };
+    let stored = |etag: &str| Stored { document: parked, etag: etag.to_owned(), stored_at: 0 };
+    let keys = etag.map(|etag| ("k".to_owned(), stored(etag)));
+    Listing { begun: Instant::now(), keys: Arc::new(keys.into_iter().collect()) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_has_an_overtaken_version_is_not_believed() {
+    let mut aside = Aside::new(&listing(Some("1")));
+    assert_eq!(aside.wished().len(), 1);
+    // An operator has discarded it, which this host learns from a commit that is refused.
+    aside.is_overtaken("k", "1");
+    aside.keys.remove("k");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    // The listing began later, and is older nevertheless.
+    assert_eq!(aside.take(&listing(Some("1"))), Vec::<String>::new());
+    assert!(!aside.passes_over("k") && aside.wished().is_empty());
+    aside.take(&listing(None));
+    // It was parked once more.
+    aside.take(&listing(Some("2")));
+    assert!(aside.passes_over("k"));
 }
 
 #[test]
