@@ -5,26 +5,24 @@
 //! is what comes kept waiting, and the container read once more, so that nothing lies between the two;
 //! then the key is as any other again, in one commit with the lease. Others of the range go on meanwhile.
 
+mod step;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
 
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{Holding, Shared};
+use self::step::{StepResult, step};
+use super::Holding;
 use crate::feed::{
     FeedRange,
     documents::{Document, Parked, Stored, parked_id},
-    handler::{Delivery, Outcome, Random, attempt},
+    handler::{Delivery, Random},
     options::REDRIVES_MAX,
-    source::{Change, FeedFault},
     store::{Done, Operation},
 };
-
-/// How long to wait before a key that could not be read is read again.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// The keys that are set aside, as they were listed.
 #[derive(Debug, Clone)]
@@ -36,8 +34,11 @@ pub(in crate::feed) struct Listing {
 }
 
 /// The keys that are set aside, as one holding knows them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Aside {
+    /// What the holding has. A key that was set aside in a range that has nothing in common with it is of
+    /// no concern here: there may be thousands of leases, and of keys.
+    range: FeedRange,
     /// The document of each, unless it has to be listed first.
     keys: BTreeMap<String, Option<Stored<Parked>>>,
     /// When this holding has changed a document: a listing that was begun before knows nothing of it.
@@ -90,25 +91,6 @@ struct Step {
     result: StepResult,
 }
 
-#[derive(Debug)]
-enum StepResult {
-    /// The key is in another range.
-    Elsewhere,
-    /// So many changes were handled; this is the order of the last one.
-    Handled {
-        changes: usize,
-        last: Option<u64>,
-    },
-    Poison {
-        first: Option<(u64, i64)>,
-        reason: String,
-        attempts: u32,
-    },
-    /// It could not be read this time.
-    Unread,
-    Stopped,
-}
-
 /// A change of the document of a key that is tried again.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct DriveChange {
@@ -129,9 +111,17 @@ impl DriveChange {
 }
 
 impl Aside {
-    pub(super) fn new(listing: &Listing) -> Self {
-        let keys = listing.keys.iter().map(|(key, found)| (key.clone(), Some(found.clone())));
-        Self { keys: keys.collect(), ..Self::default() }
+    pub(super) fn new(range: &FeedRange, listing: &Listing) -> Self {
+        let listed = listing.keys.iter().filter(|(_, found)| found.document.range.overlaps(range));
+        Self {
+            keys: listed.map(|(key, found)| (key.clone(), Some(found.clone()))).collect(),
+            range: range.clone(),
+            changed: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            elsewhere: BTreeSet::new(),
+            drives: BTreeMap::new(),
+            steps: JoinSet::new(),
+        }
     }
 
     /// Whether changes of a key are passed over.
@@ -163,7 +153,9 @@ impl Aside {
         let is_unsure = |key: &str| is_changed(key) || self.gone.contains_key(key);
         let is_gone = |key: &&String| listed(key).is_none() && !is_unsure(key);
         let gone: Vec<String> = self.keys.keys().filter(is_gone).cloned().collect();
-        for (key, found) in listing.keys.iter().filter(|(key, _)| !is_unsure(key)) {
+        let is_ours = |found: &Stored<Parked>| found.document.range.overlaps(&self.range);
+        let known = listing.keys.iter().filter(|(key, found)| !is_unsure(key) && is_ours(found));
+        for (key, found) in known {
             self.keys.insert(key.clone(), Some(found.clone()));
         }
         self.elsewhere.retain(|key| listing.keys.contains_key(key));
@@ -293,7 +285,7 @@ impl Holding {
         }
         match result {
             StepResult::Elsewhere => {
-                self.aside.drives.remove(&key);
+                self.forget(&key);
                 self.aside.elsewhere.insert(key);
             }
             StepResult::Handled { changes, last } => {
@@ -416,73 +408,6 @@ impl Holding {
         for key in open {
             self.pass_over_waiting(&key);
         }
-    }
-}
-
-/// One step: looks whether the key is in the range, reads the next changes of it, and handles them.
-async fn step(
-    shared: &Shared,
-    parked: &Parked,
-    next: u64,
-    mut delivery: Delivery,
-    random: Random,
-) -> StepResult {
-    let stop = delivery.stop.clone();
-    let most = shared.options.run_changes_max;
-    let reading = async {
-        let home = shared.feed.range_of(&parked.key).await?;
-        if !is_at_home(&delivery.range, &parked.range, home.as_ref()) {
-            return Ok(None);
-        }
-        shared.feed.read_key(&parked.key, next, most).await.map(Some)
-    };
-    let read = tokio::select! {
-        biased;
-        () = stop.cancelled() => return StepResult::Stopped,
-        read = reading => read,
-    };
-    let changes = match read {
-        Ok(Some(changes)) => changes,
-        Ok(None) => return StepResult::Elsewhere,
-        Err(FeedFault::Unavailable(_) | FeedFault::Moved) => {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return StepResult::Stopped,
-                () = tokio::time::sleep(RETRY) => return StepResult::Unread,
-            }
-        }
-        Err(FeedFault::BadPosition(reason) | FeedFault::Refused(reason)) => {
-            let reason = format!("its changes cannot be read: {reason}");
-            return StepResult::Poison { first: None, reason, attempts: 0 };
-        }
-    };
-    let found = changes.len();
-    let first = changes.first().map(|change| (change.order, change.lsn));
-    let last = changes.last().map(|change: &Change| change.order);
-    if found == 0 {
-        return StepResult::Handled { changes: 0, last: None };
-    }
-    delivery.changes = changes.into();
-    let place = tokio::select! {
-        biased;
-        () = stop.cancelled() => return StepResult::Stopped,
-        place = Arc::clone(&shared.runs).acquire_owned() => place,
-    };
-    let outcome = attempt(&*shared.handler, delivery, &shared.options, &shared.meter, random).await;
-    drop(place);
-    match outcome {
-        Outcome::Handled => StepResult::Handled { changes: found, last },
-        Outcome::Poison { reason, attempts } => StepResult::Poison { first, reason, attempts },
-        Outcome::Stopped => StepResult::Stopped,
-    }
-}
-
-/// Whether a key that was set aside in one range is in a lease. `home` is as narrow as the feed knows; of
-/// a key that has no place, the lease at the beginning of the range takes care.
-fn is_at_home(lease: &FeedRange, parked: &FeedRange, home: Option<&FeedRange>) -> bool {
-    match home {
-        Some(home) => lease.contains(&home.intersection(parked).unwrap_or_else(|| home.clone())),
-        None => lease.begin() <= parked.begin() && parked.begin() < lease.end(),
     }
 }
 

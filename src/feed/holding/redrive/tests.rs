@@ -3,11 +3,12 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use futures::{FutureExt as _, future::BoxFuture};
 
-use super::*;
+use super::{step::is_at_home, *};
 use crate::feed::{
     Processor, ProcessorOptions, RunningProcessor,
     handler::{Handler, HandlerFault},
@@ -181,7 +182,7 @@ fn listing(etag: Option<&str>) -> Listing {
 
 #[tokio::test(start_paused = true)]
 async fn a_listing_that_has_an_overtaken_version_is_not_believed() {
-    let mut aside = Aside::new(&listing(Some("1")));
+    let mut aside = Aside::new(&FeedRange::full(), &listing(Some("1")));
     assert_eq!(aside.wished().len(), 1);
     // An operator has discarded it, which this host learns from a commit that is refused.
     aside.is_overtaken("k", "1");
@@ -194,6 +195,27 @@ async fn a_listing_that_has_an_overtaken_version_is_not_believed() {
     // It was parked once more.
     aside.take(&listing(Some("2")));
     assert!(aside.passes_over("k"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_of_other_ranges_are_not_kept() {
+    let range = |begin, end| FeedRange::new(begin, end).unwrap();
+    let mut all = listing(Some("1"));
+    let keys = Arc::make_mut(&mut all.keys);
+    keys.get_mut("k").unwrap().document.range = range("", "40");
+    for (lease, is_kept) in [
+        (range("", "40"), true),
+        (range("20", "40"), true),
+        (FeedRange::full(), true),
+        (range("40", "FF"), false),
+    ] {
+        let mut aside = Aside::new(&lease, &all);
+        assert_eq!(aside.keys.len(), usize::from(is_kept), "{lease}");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        all.begun = Instant::now();
+        aside.take(&all);
+        assert_eq!(aside.keys.len(), usize::from(is_kept), "{lease}");
+    }
 }
 
 #[test]
