@@ -198,7 +198,7 @@ impl Holding {
         let seed =
             lease.document.epoch ^ u64::try_from(lease.document.id().len()).unwrap_or_default();
         let options = &shared.options;
-        let aside = Aside::new(&listing.borrow());
+        let aside = Aside::new(&lease.document.range, &listing.borrow());
         Self {
             schedule: Schedule::new(options.run_changes_max),
             idle: options.poll_min,

@@ -5,26 +5,24 @@
 //! is what comes kept waiting, and the container read once more, so that nothing lies between the two;
 //! then the key is as any other again, in one commit with the lease. Others of the range go on meanwhile.
 
+mod step;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
 
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{Holding, Shared};
+use self::step::{StepResult, step};
+use super::Holding;
 use crate::feed::{
     FeedRange,
     documents::{Document, Parked, Stored, parked_id},
-    handler::{Delivery, Outcome, Random, attempt},
+    handler::{Delivery, Random},
     options::REDRIVES_MAX,
-    source::{Change, FeedFault},
     store::{Done, Operation},
 };
-
-/// How long to wait before a key that could not be read is read again.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// The keys that are set aside, as they were listed.
 #[derive(Debug, Clone)]
@@ -36,12 +34,17 @@ pub(in crate::feed) struct Listing {
 }
 
 /// The keys that are set aside, as one holding knows them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Aside {
+    /// What the holding has. A key that was set aside in a range that has nothing in common with it is of
+    /// no concern here: there may be thousands of leases, and of keys.
+    range: FeedRange,
     /// The document of each, unless it has to be listed first.
     keys: BTreeMap<String, Option<Stored<Parked>>>,
     /// When this holding has changed a document: a listing that was begun before knows nothing of it.
     changed: BTreeMap<String, Instant>,
+    /// Versions of documents that are known to be gone, though a listing may be older than that.
+    gone: BTreeMap<String, String>,
     /// Keys of other ranges.
     elsewhere: BTreeSet<String>,
     drives: BTreeMap<String, Drive>,
@@ -56,7 +59,18 @@ struct Drive {
     next: u64,
     /// Whether what comes waits.
     is_last: bool,
+    /// Somebody else has changed its document during a step: with the end of the step, this is over.
+    overtaken: Option<Overtaken>,
     state: State,
+}
+
+/// What somebody else did to the document of a key that is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Overtaken {
+    /// The key is not set aside any more.
+    LetGo,
+    /// It is to be tried again in another way, or not any more.
+    Changed,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -75,25 +89,6 @@ enum State {
 struct Step {
     key: String,
     result: StepResult,
-}
-
-#[derive(Debug)]
-enum StepResult {
-    /// The key is in another range.
-    Elsewhere,
-    /// So many changes were handled; this is the order of the last one.
-    Handled {
-        changes: usize,
-        last: Option<u64>,
-    },
-    Poison {
-        first: Option<(u64, i64)>,
-        reason: String,
-        attempts: u32,
-    },
-    /// It could not be read this time.
-    Unread,
-    Stopped,
 }
 
 /// A change of the document of a key that is tried again.
@@ -121,9 +116,17 @@ impl DriveChange {
 }
 
 impl Aside {
-    pub(super) fn new(listing: &Listing) -> Self {
-        let keys = listing.keys.iter().map(|(key, found)| (key.clone(), Some(found.clone())));
-        Self { keys: keys.collect(), ..Self::default() }
+    pub(super) fn new(range: &FeedRange, listing: &Listing) -> Self {
+        let listed = listing.keys.iter().filter(|(_, found)| found.document.range.overlaps(range));
+        Self {
+            keys: listed.map(|(key, found)| (key.clone(), Some(found.clone()))).collect(),
+            range: range.clone(),
+            changed: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            elsewhere: BTreeSet::new(),
+            drives: BTreeMap::new(),
+            steps: JoinSet::new(),
+        }
     }
 
     /// Whether changes of a key are passed over.
@@ -137,16 +140,28 @@ impl Aside {
         self.changed.insert(key.to_owned(), Instant::now());
     }
 
+    /// Somebody else has changed the document that had this version.
+    fn is_overtaken(&mut self, key: &str, etag: &str) {
+        self.changed.insert(key.to_owned(), Instant::now());
+        self.gone.insert(key.to_owned(), etag.to_owned());
+    }
+
     /// Takes what was listed: the keys that are gone, because an operator has let them go.
     fn take(&mut self, listing: &Listing) -> Vec<String> {
         self.changed.retain(|_, at| *at >= listing.begun);
-        let is_gone =
-            |key: &&String| !listing.keys.contains_key(*key) && !self.changed.contains_key(*key);
+        let listed = |key: &str| listing.keys.get(key);
+        let is_changed = |key: &str| self.changed.contains_key(key);
+        // Once a listing knows that a version is gone, later ones do, too.
+        self.gone.retain(|key, etag| {
+            is_changed(key) || listed(key).is_some_and(|found| found.etag == *etag)
+        });
+        let is_unsure = |key: &str| is_changed(key) || self.gone.contains_key(key);
+        let is_gone = |key: &&String| listed(key).is_none() && !is_unsure(key);
         let gone: Vec<String> = self.keys.keys().filter(is_gone).cloned().collect();
-        for (key, found) in listing.keys.iter() {
-            if !self.changed.contains_key(key) {
-                self.keys.insert(key.clone(), Some(found.clone()));
-            }
+        let is_ours = |found: &Stored<Parked>| found.document.range.overlaps(&self.range);
+        let known = listing.keys.iter().filter(|(key, found)| !is_unsure(key) && is_ours(found));
+        for (key, found) in known {
+            self.keys.insert(key.clone(), Some(found.clone()));
         }
         self.elsewhere.retain(|key| listing.keys.contains_key(key));
         gone
@@ -200,6 +215,9 @@ pub(super) struct StepEnded(Step);
 
 impl Drive {
     fn change(&self, key: &str) -> Option<DriveChange> {
+        if self.overtaken.is_some() {
+            return None;
+        }
         let document = match &self.state {
             State::Finished => None,
             State::Failed(parked) => Some(parked.clone()),
@@ -231,7 +249,8 @@ impl Holding {
         }
         for parked in self.aside.wished() {
             let (key, next) = (parked.document.key.clone(), parked.document.order);
-            let drive = Drive { parked, next, is_last: false, state: State::Ready };
+            let (is_last, overtaken, state) = (false, None, State::Ready);
+            let drive = Drive { parked, next, is_last, overtaken, state };
             self.aside.drives.insert(key, drive);
         }
         let shared = &self.shared;
@@ -266,9 +285,12 @@ impl Holding {
         let now = self.shared.clock.now().as_second();
         let Some(drive) = self.aside.drives.get_mut(&key) else { return };
         drive.state = State::Ready;
+        if let Some(overtaken) = drive.overtaken {
+            return self.end_overtaken(&key, overtaken);
+        }
         match result {
             StepResult::Elsewhere => {
-                self.aside.drives.remove(&key);
+                self.forget(&key);
                 self.aside.elsewhere.insert(key);
             }
             StepResult::Handled { changes, last } => {
@@ -308,7 +330,8 @@ impl Holding {
             self.is_as_any_other(&change.key);
             return;
         };
-        let is_over = matches!(drive.state, State::Failed(_));
+        // The state may be a later one by now.
+        let is_over = !parked.redrive;
         drive.parked = Stored { document: parked.clone(), etag, stored_at };
         let known = drive.parked.clone();
         self.aside.keys.insert(change.key.clone(), Some(known));
@@ -319,14 +342,33 @@ impl Holding {
 
     /// The document of a key that is tried again was changed by somebody else.
     pub(super) fn overtaken(&mut self, change: &DriveChange, is_missing: bool) {
-        self.aside.changed.insert(change.key.clone(), Instant::now());
-        if is_missing {
-            // It is not set aside any more: by this holding, whose answer was lost, or by an operator.
-            self.is_as_any_other(&change.key);
-        } else {
-            self.aside.keys.insert(change.key.clone(), None);
-            self.forget(&change.key);
+        let key = &change.key;
+        self.aside.is_overtaken(key, &change.etag);
+        // Not set aside any more: by this holding, whose answer was lost, or by an operator.
+        let overtaken = if is_missing { Overtaken::LetGo } else { Overtaken::Changed };
+        if overtaken == Overtaken::Changed {
+            self.aside.keys.insert(key.clone(), None);
         }
+        match self.aside.drives.get_mut(key) {
+            // The same key is never in two runs, so the one that is under way ends first. What comes for a
+            // key that was let go waits until then.
+            Some(drive) if drive.state == State::Running => {
+                drive.overtaken = Some(overtaken);
+                if is_missing && !drive.is_last {
+                    drive.is_last = self.schedule.hold(key);
+                }
+            }
+            _ => self.end_overtaken(key, overtaken),
+        }
+    }
+
+    fn end_overtaken(&mut self, key: &str, overtaken: Overtaken) {
+        match overtaken {
+            Overtaken::LetGo => self.is_as_any_other(key),
+            Overtaken::Changed => self.forget(key),
+        }
+        // What was listed meanwhile was not all heeded.
+        self.shared.look.notify_one();
     }
 
     fn is_as_any_other(&mut self, key: &str) {
@@ -354,7 +396,11 @@ impl Holding {
 
     /// The lease is to be given away: who takes it goes on with the keys that are tried again.
     pub(super) fn stop_driving(&mut self) {
-        let is_open = |drive: &Drive| drive.is_last && drive.state != State::Finished;
+        // What waits for one that is not set aside any more is handled, not passed over.
+        let is_open = |drive: &Drive| {
+            let is_over = drive.state == State::Finished;
+            drive.is_last && !is_over && drive.overtaken != Some(Overtaken::LetGo)
+        };
         let open = self.aside.drives.iter_mut().map(|(key, drive)| (key.clone(), drive));
         let open: Vec<String> = open
             .filter_map(|(key, drive)| {
@@ -370,92 +416,5 @@ impl Holding {
     }
 }
 
-/// One step: looks whether the key is in the range, reads the next changes of it, and handles them.
-async fn step(
-    shared: &Shared,
-    parked: &Parked,
-    next: u64,
-    mut delivery: Delivery,
-    random: Random,
-) -> StepResult {
-    let stop = delivery.stop.clone();
-    let most = shared.options.run_changes_max;
-    let reading = async {
-        let home = shared.feed.range_of(&parked.key).await?;
-        if !is_at_home(&delivery.range, &parked.range, home.as_ref()) {
-            return Ok(None);
-        }
-        shared.feed.read_key(&parked.key, next, most).await.map(Some)
-    };
-    let read = tokio::select! {
-        biased;
-        () = stop.cancelled() => return StepResult::Stopped,
-        read = reading => read,
-    };
-    let changes = match read {
-        Ok(Some(changes)) => changes,
-        Ok(None) => return StepResult::Elsewhere,
-        Err(FeedFault::Unavailable(_) | FeedFault::Moved) => {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return StepResult::Stopped,
-                () = tokio::time::sleep(RETRY) => return StepResult::Unread,
-            }
-        }
-        Err(FeedFault::BadPosition(reason) | FeedFault::Refused(reason)) => {
-            let reason = format!("its changes cannot be read: {reason}");
-            return StepResult::Poison { first: None, reason, attempts: 0 };
-        }
-    };
-    let found = changes.len();
-    let first = changes.first().map(|change| (change.order, change.lsn));
-    let last = changes.last().map(|change: &Change| change.order);
-    if found == 0 {
-        return StepResult::Handled { changes: 0, last: None };
-    }
-    delivery.changes = changes.into();
-    let place = tokio::select! {
-        biased;
-        () = stop.cancelled() => return StepResult::Stopped,
-        place = Arc::clone(&shared.runs).acquire_owned() => place,
-    };
-    let outcome = attempt(&*shared.handler, delivery, &shared.options, &shared.meter, random).await;
-    drop(place);
-    match outcome {
-        Outcome::Handled => StepResult::Handled { changes: found, last },
-        Outcome::Poison { reason, attempts } => StepResult::Poison { first, reason, attempts },
-        Outcome::Stopped => StepResult::Stopped,
-    }
-}
-
-/// Whether a key that was set aside in one range is in a lease. `home` is as narrow as the feed knows; of
-/// a key that has no place, the lease at the beginning of the range takes care.
-fn is_at_home(lease: &FeedRange, parked: &FeedRange, home: Option<&FeedRange>) -> bool {
-    match home {
-        Some(home) => lease.contains(&home.intersection(parked).unwrap_or_else(|| home.clone())),
-        None => lease.begin() <= parked.begin() && parked.begin() < lease.end(),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_at_home_in_one_lease() {
-        let range = |begin, end| FeedRange::new(begin, end).unwrap();
-        let parked = range("10", "40");
-        let is_home =
-            |lease: &FeedRange, home: Option<FeedRange>| is_at_home(lease, &parked, home.as_ref());
-        // As it was, split, and merged.
-        assert!(is_home(&parked, Some(range("10", "40"))));
-        assert!(is_home(&range("20", "40"), Some(range("20", "40"))));
-        assert!(!is_home(&range("10", "20"), Some(range("20", "40"))));
-        assert!(is_home(&FeedRange::full(), Some(FeedRange::full())));
-        // A part of a partition, where parts are read.
-        assert!(is_home(&parked, Some(FeedRange::full())));
-        assert!(!is_home(&range("", "10"), Some(FeedRange::full())));
-        // A document without a key.
-        assert!(is_home(&range("10", "20"), None) && !is_home(&range("20", "40"), None));
-    }
-}
+mod tests;

@@ -1,0 +1,104 @@
+//! One step of trying a key again: the next changes of it are read, and handled.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::feed::{
+    FeedRange,
+    documents::Parked,
+    handler::{Delivery, Outcome, Random, attempt},
+    holding::Shared,
+    source::{Change, FeedFault},
+};
+
+/// How long to wait before a key that could not be read is read again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What a step came to.
+#[derive(Debug)]
+pub(super) enum StepResult {
+    /// The key is in another range.
+    Elsewhere,
+    /// So many changes were handled; this is the order of the last one.
+    Handled {
+        changes: usize,
+        last: Option<u64>,
+    },
+    Poison {
+        first: Option<(u64, i64)>,
+        reason: String,
+        attempts: u32,
+    },
+    /// It could not be read this time.
+    Unread,
+    Stopped,
+}
+
+/// One step: looks whether the key is in the range, reads the next changes of it, and handles them.
+pub(super) async fn step(
+    shared: &Shared,
+    parked: &Parked,
+    next: u64,
+    mut delivery: Delivery,
+    random: Random,
+) -> StepResult {
+    let stop = delivery.stop.clone();
+    let most = shared.options.run_changes_max;
+    let reading = async {
+        // What was set aside in a part of the range is in it.
+        if !delivery.range.contains(&parked.range) {
+            let home = shared.feed.range_of(&parked.key).await?;
+            if !is_at_home(&delivery.range, &parked.range, home.as_ref()) {
+                return Ok(None);
+            }
+        }
+        shared.feed.read_key(&parked.key, next, most).await.map(Some)
+    };
+    let read = tokio::select! {
+        biased;
+        () = stop.cancelled() => return StepResult::Stopped,
+        read = reading => read,
+    };
+    let changes = match read {
+        Ok(Some(changes)) => changes,
+        Ok(None) => return StepResult::Elsewhere,
+        Err(FeedFault::Unavailable(_) | FeedFault::Moved) => {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return StepResult::Stopped,
+                () = tokio::time::sleep(RETRY) => return StepResult::Unread,
+            }
+        }
+        Err(FeedFault::BadPosition(reason) | FeedFault::Refused(reason)) => {
+            let reason = format!("its changes cannot be read: {reason}");
+            return StepResult::Poison { first: None, reason, attempts: 0 };
+        }
+    };
+    let found = changes.len();
+    let first = changes.first().map(|change| (change.order, change.lsn));
+    let last = changes.last().map(|change: &Change| change.order);
+    if found == 0 {
+        return StepResult::Handled { changes: 0, last: None };
+    }
+    delivery.changes = changes.into();
+    let place = tokio::select! {
+        biased;
+        () = stop.cancelled() => return StepResult::Stopped,
+        place = Arc::clone(&shared.runs).acquire_owned() => place,
+    };
+    let outcome = attempt(&*shared.handler, delivery, &shared.options, &shared.meter, random).await;
+    drop(place);
+    match outcome {
+        Outcome::Handled => StepResult::Handled { changes: found, last },
+        Outcome::Poison { reason, attempts } => StepResult::Poison { first, reason, attempts },
+        Outcome::Stopped => StepResult::Stopped,
+    }
+}
+
+/// Whether a key that was set aside in one range is in a lease. `home` is as narrow as the feed knows; of
+/// a key that has no place, the lease at the beginning of the range takes care.
+pub(super) fn is_at_home(lease: &FeedRange, parked: &FeedRange, home: Option<&FeedRange>) -> bool {
+    match home {
+        Some(home) => lease.contains(&home.intersection(parked).unwrap_or_else(|| home.clone())),
+        None => lease.begin() <= parked.begin() && parked.begin() < lease.end(),
+    }
+}
