@@ -235,7 +235,9 @@ fn what_makes_no_sense_is_refused_before_anything_is_done() {
         &["processors", "pause", "a"],
         &["processors", "rewind", "a", "--to", "beginning"],
     ] {
-        place.run(args).failed(1, "there is no such processor");
+        place.run(args).failed(1, "there is no such processor (`cosmos-es processors` lists them");
     }
+    let wordless = ["parked", "discard", "a", "--reason", "", "--yes"];
+    place.run(&wordless).failed(2, "a reason has 1 to ");
     assert_eq!(place.json(&["processors"]), json!([]));
 }

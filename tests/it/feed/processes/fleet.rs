@@ -195,6 +195,12 @@ impl Fleet {
         self.place.json(args)
     }
 
+    /// Runs a command that fails.
+    #[track_caller]
+    pub(super) fn fails(&self, args: &[&str], text: &str) {
+        self.place.run(args).failed(1, text);
+    }
+
     /// Makes a file.
     pub(super) fn file(&self, name: &str, content: &str) -> String {
         self.place.file(name, content)

@@ -70,6 +70,10 @@ async fn streams_that_were_parked_come_whole_when_they_are_tried_again() {
     receiver.wait_attempts("s-7", tries + 1).await;
     let parked = fleet.wait_parked(&REFUSED).await;
     assert_eq!((&parked[1]["event"], &parked[1]["redrive"]), (&json!(1), &json!(false)));
+    fleet.fails(&["parked", "redrive", "s-7", "--from", "0", "--yes"], "is parked at event 1");
+    fleet.fails(&["parked", "redrive", "s-8"], "the stream is not parked");
+    fleet
+        .fails(&["parked", "discard", "s-8", "--reason", "r", "--yes"], "the stream is not parked");
     is_mended.store(true, Ordering::SeqCst);
     assert_eq!(fleet.run(&["parked", "redrive", "s-7"]), "s-7: is tried again\n");
     fleet.wait_parked(&["s-11", "s-9"]).await;
