@@ -25,6 +25,7 @@ mod idempotency;
 pub mod limits;
 mod links;
 mod media;
+mod metrics;
 mod observe;
 mod openapi;
 mod parameters;
@@ -37,6 +38,7 @@ mod streams;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
+use axum::Router;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -136,6 +138,25 @@ impl Service {
     /// for, when it is dropped.
     pub async fn serve(self, stop: CancellationToken) -> Result<(), ServeError> {
         let app = router::app(&self.shared);
+        self.answer(app, stop).await
+    }
+
+    /// Answers as [`serve`](Self::serve) does, but only `/healthz` and `/metrics`: for a program that is
+    /// watched and serves nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError::Deadline`] when something had to be cut off.
+    ///
+    /// # Cancel safety
+    ///
+    /// As of [`serve`](Self::serve).
+    pub async fn serve_watched(self, stop: CancellationToken) -> Result<(), ServeError> {
+        let app = router::watched(&self.shared);
+        self.answer(app, stop).await
+    }
+
+    async fn answer(self, app: Router, stop: CancellationToken) -> Result<(), ServeError> {
         let connections = Connections::new(Arc::clone(&self.shared));
         connections.accept(&self.listener, app, &stop).await;
         self.shared.stopping.cancel();

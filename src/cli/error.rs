@@ -58,6 +58,9 @@ pub enum CliError {
     /// A processor could not be looked at or told something.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// A stream is not set aside, or not as the command needs it.
+    #[error("{0}")]
+    Parked(String),
     /// The feed cannot be read.
     #[error(transparent)]
     Feed(#[from] FeedFault),
@@ -124,6 +127,7 @@ impl CliError {
             Self::Usage(_)
             | Self::BadInput(_)
             | Self::Host(_)
+            | Self::Control(ControlError::Reason | ControlError::NoPositions)
             | Self::Append(AppendError::BadInput(_))
             | Self::Bind(BindError::NotLoopback { .. }) => EXIT_USAGE,
             Self::Append(AppendError::Conflict { .. } | AppendError::EventIdReused { .. }) => {
@@ -158,6 +162,9 @@ impl CliError {
             | Self::Append(AppendError::Store(error)) => error,
             Self::Append(AppendError::OutcomeUnknown { .. }) => {
                 return Some("repeat it with the same event ids: nothing is stored twice");
+            }
+            Self::Control(ControlError::NoProcessor) => {
+                return Some("`cosmos-es processors` lists them; the first worker makes one");
             }
             _ => return None,
         };

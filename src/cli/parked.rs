@@ -190,7 +190,7 @@ async fn carry_out(control: &Control, order: Order, out: &mut Output<'_>) -> Res
         Order::List => list(control, out).await,
         Order::Discarded => list_discarded(control, out).await,
         Order::Redrive { stream, from } => {
-            control.redrive(&stream, from).await?;
+            control.redrive(&stream, from).await.map_err(of_stream)?;
             told(&stream, REDRIVEN, out)
         }
         Order::RedriveAll => {
@@ -199,15 +199,28 @@ async fn carry_out(control: &Control, order: Order, out: &mut Output<'_>) -> Res
                     Ok(()) => told(&parked.key, REDRIVEN, out)?,
                     // Somebody has let it go meanwhile.
                     Err(ControlError::NotParked) => {}
-                    Err(error) => return Err(error.into()),
+                    Err(error) => return Err(of_stream(error)),
                 }
             }
             Ok(())
         }
         Order::Discard { stream, reason } => {
-            control.discard(&stream, &reason).await?;
+            control.discard(&stream, &reason).await.map_err(of_stream)?;
             told(&stream, "discarded", out)
         }
+    }
+}
+
+/// The failure in the words of events: their keys are streams.
+fn of_stream(error: ControlError) -> CliError {
+    match error {
+        ControlError::NotParked => CliError::Parked(
+            "the stream is not parked; `cosmos-es parked` lists those that are".to_owned(),
+        ),
+        ControlError::BeforeParked(event) => CliError::Parked(format!(
+            "the stream is parked at event {event} and cannot be tried again from an earlier one"
+        )),
+        other => other.into(),
     }
 }
 

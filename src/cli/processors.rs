@@ -96,11 +96,15 @@ fn parse_place(text: &str) -> Result<Place, String> {
 
 /// Reads what a snapshot has printed.
 fn read_positions(file: &Path) -> Result<Positions, CliError> {
-    let shown = file.display();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| CliError::Usage(format!("{shown} cannot be read: {error}")))?;
-    serde_json::from_str(&text)
-        .map_err(|error| CliError::Usage(format!("{shown} is no snapshot of a processor: {error}")))
+    let wrong = |text: String| CliError::Usage(format!("{} {text}", file.display()));
+    let text =
+        std::fs::read_to_string(file).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let positions: Positions = serde_json::from_str(&text)
+        .map_err(|error| wrong(format!("is no snapshot of a processor: {error}")))?;
+    if positions.positions.is_empty() {
+        return Err(wrong("has no positions to go to".to_owned()));
+    }
+    Ok(positions)
 }
 
 /// What a processor is told.
@@ -108,12 +112,14 @@ fn read_positions(file: &Path) -> Result<Positions, CliError> {
 enum Order {
     Pause,
     Resume,
-    Rewind(Place),
+    RewindToBeginning,
+    RewindToTime(i64),
+    RewindTo(Positions),
     Snapshot,
 }
 
 impl ProcessorsArgs {
-    /// Who is told what; nothing for a list.
+    /// Who is told what; nothing for a list. A file is read before anything is asked of the store.
     fn order(&self) -> Result<Option<(String, Order)>, CliError> {
         let wrong = |text: &str| Err(CliError::Usage(text.to_owned()));
         let order = match (self.action, &self.to) {
@@ -122,7 +128,9 @@ impl ProcessorsArgs {
             (Action::Pause, None) => Order::Pause,
             (Action::Resume, None) => Order::Resume,
             (Action::Snapshot, None) => Order::Snapshot,
-            (Action::Rewind, Some(place)) => Order::Rewind(place.clone()),
+            (Action::Rewind, Some(Place::Beginning)) => Order::RewindToBeginning,
+            (Action::Rewind, Some(Place::Time(seconds))) => Order::RewindToTime(*seconds),
+            (Action::Rewind, Some(Place::File(file))) => Order::RewindTo(read_positions(file)?),
             (Action::Rewind, None) => {
                 return wrong("rewind needs --to: beginning, a time, or @FILE");
             }
@@ -233,13 +241,9 @@ async fn tell(
     let done = match order {
         Order::Pause => control.pause().await.map(|()| "paused"),
         Order::Resume => control.resume().await.map(|()| "resumed"),
-        Order::Rewind(Place::Beginning) => control.rewind_to_beginning().await.map(|()| "rewound"),
-        Order::Rewind(Place::Time(seconds)) => {
-            control.rewind_to_time(seconds).await.map(|()| "rewound")
-        }
-        Order::Rewind(Place::File(file)) => {
-            control.rewind_to(&read_positions(&file)?).await.map(|()| "rewound")
-        }
+        Order::RewindToBeginning => control.rewind_to_beginning().await.map(|()| "rewound"),
+        Order::RewindToTime(seconds) => control.rewind_to_time(seconds).await.map(|()| "rewound"),
+        Order::RewindTo(positions) => control.rewind_to(&positions).await.map(|()| "rewound"),
         // A file for programs, in both formats.
         Order::Snapshot => return out.json(&control.positions().await?),
     }?;
@@ -254,6 +258,10 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
+    use crate::feed::{
+        FeedRange,
+        documents::{Position, SavedPosition},
+    };
 
     /// Only the arguments of this command.
     #[derive(Debug, clap::Parser)]
@@ -282,9 +290,9 @@ mod tests {
         assert_eq!(order(&["resume", "a"]).unwrap(), Some((name(), Order::Resume)));
         let rewind = order(&["rewind", "a", "--to", "1970-01-01T00:00:07Z"]).unwrap();
         assert_eq!(order(&["snapshot", "a"]).unwrap(), Some((name(), Order::Snapshot)));
-        let file = order(&["rewind", "a", "--to", "@x.json"]).unwrap();
-        assert_eq!(file, Some((name(), Order::Rewind(Place::File("x.json".into())))));
-        assert_eq!(rewind, Some((name(), Order::Rewind(Place::Time(7)))));
+        assert_eq!(rewind, Some((name(), Order::RewindToTime(7))));
+        let rewind = order(&["rewind", "a", "--to", "beginning"]).unwrap();
+        assert_eq!(rewind, Some((name(), Order::RewindToBeginning)));
         for wrong in [
             &["list", "a"][..],
             &["snapshot"],
@@ -294,5 +302,29 @@ mod tests {
         ] {
             assert!(order(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn only_what_a_snapshot_has_printed_is_gone_back_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x.json");
+        let place = format!("@{}", file.display());
+        let error = |text: Option<&str>| {
+            if let Some(text) = text {
+                std::fs::write(&file, text).unwrap();
+            }
+            order(&["rewind", "a", "--to", &place]).unwrap_err().to_string()
+        };
+        assert!(error(None).contains("x.json cannot be read: "));
+        for text in ["", "lease", "[]", "{}", "{\"positions\":[{\"range\":\"-FF\"}]}"] {
+            assert!(error(Some(text)).contains("x.json is no snapshot of a processor: "), "{text}");
+        }
+        assert!(error(Some("{\"positions\":[]}")).contains("x.json has no positions to go to"));
+        let (range, position) = (FeedRange::full(), Position::Beginning);
+        let positions =
+            Positions { positions: vec![SavedPosition { range, position, done_at: None }] };
+        std::fs::write(&file, serde_json::to_string(&positions).unwrap()).unwrap();
+        let found = order(&["rewind", "a", "--to", &place]).unwrap();
+        assert_eq!(found, Some(("a".to_owned(), Order::RewindTo(positions))));
     }
 }

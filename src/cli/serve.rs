@@ -14,7 +14,7 @@ use super::{
     args::{Format, ProcessorArg, TargetArgs},
     output::Output,
     target::{Account, Missing},
-    worker::host::default_instance,
+    worker::{figures::Figures, host::default_instance},
 };
 use crate::{
     clock::{Clock as _, SystemClock},
@@ -29,7 +29,8 @@ worker. Ctrl-C lets requests that have begun end, for 10 seconds at most, and th
 
 Inside is a worker of the change-feed processor, which shares the events with any `cosmos-es worker` of the
 same --processor (`cosmos-es lag` shows who has what). --worker-to says what it does with them, as --to of
-`worker` does. What is wrong with the worker is logged, and the service goes on.
+`worker` does. What is wrong with the worker is logged, and the service goes on. Its figures are at
+/metrics, for Prometheus.
 
 Examples:
   cosmos-es serve
@@ -134,6 +135,14 @@ async fn serve(
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
     let (store, report) = Box::pin(account.provision_and_connect()).await?;
+    let figures = Figures::default();
+    let options = match &worker {
+        Some(_) => {
+            let figures = figures.clone();
+            options.with_metrics(move || figures.text())
+        }
+        None => options,
+    };
     let service = Service::bind(store.clone(), options).await?;
     let http = format!("http://{}", service.address());
     announce(account, &report, &http, worker.as_ref(), clock, out)?;
@@ -155,7 +164,7 @@ async fn serve(
     };
     let working = async {
         if let Some(worker) = &worker {
-            worker.run(account, &store, &stop_worker).await;
+            worker.run(account, &store, &figures, &stop_worker).await;
         }
     };
     let (served, ()) = tokio::join!(serving, working);

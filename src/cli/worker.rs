@@ -1,12 +1,14 @@
 //! `cosmos-es worker`: one host of a change-feed processor over the events.
 
 pub(super) mod counting;
+pub(super) mod figures;
 pub(super) mod host;
 mod posting;
 mod printing;
 pub(super) mod receiver;
+mod watched;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::Args;
 use serde::Serialize;
@@ -14,9 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     counting::Tally,
+    figures::Figures,
     host::{Host, SHUTDOWN_TIME_MAX, Work, default_instance},
     printing::{Lines, lines},
     receiver::{EXPECTED, Receiver},
+    watched::Watched,
 };
 use super::{
     CliError,
@@ -39,8 +43,10 @@ again goes on where the processor was; --from counts only when the processor is 
 --to count only counts them, and says at the end how many there were. --to stdout prints a line of JSON for
 each run of events of a stream: stream, epoch and events. --to URL posts the same with the number of the
 attempt, and the header idempotency-key; 2xx is handled, 408, 425, 429 and 5xx are tried again, and any
-other 4xx parks the stream (`cosmos-es parked`). With --output json one line says first: processor, instance
-and to; after --to count a last one says events and streams.
+other 4xx parks the stream (`cosmos-es parked`). With --output json one line says first: processor, instance,
+to, and metrics where it is served; after --to count a last one says events and streams.
+
+--metrics serves the figures of the worker, for Prometheus, at /metrics of that address, and /healthz.
 
 All workers of a processor do the same: one with another --to needs a --processor of its own. `cosmos-es
 serve` has a worker inside, of the processor `default` unless it is told otherwise.
@@ -49,6 +55,7 @@ Examples:
   cosmos-es worker
   cosmos-es worker --processor lines --to stdout
   cosmos-es worker --processor mails --from now --to http://127.0.0.1:9000/events
+  cosmos-es worker --metrics 127.0.0.1:9464
   cosmos-es worker --instance a --endpoint https://my-account.documents.azure.com";
 
 /// Deliver every event at least once, in order per stream, shared with other workers, until Ctrl-C
@@ -78,6 +85,9 @@ pub struct WorkerArgs {
         value_parser = parse_to
     )]
     to: To,
+    /// Serve figures for Prometheus on this address, loopback only; port 0 takes a free one
+    #[arg(long, env = "COSMOS_ES_WORKER_METRICS", value_name = "ADDRESS:PORT")]
+    metrics: Option<SocketAddr>,
     #[command(flatten)]
     target: TargetArgs,
 }
@@ -133,6 +143,8 @@ struct Working<'a> {
     processor: &'a str,
     instance: &'a str,
     to: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<&'a str>,
 }
 
 pub(super) async fn run(
@@ -143,6 +155,7 @@ pub(super) async fn run(
     let instance = args.instance.clone().unwrap_or_else(default_instance);
     // Before a data folder is made for a worker that will not be.
     args.to.options(&instance).check()?;
+    args.metrics.map(|address| watched::options(address).check_listen()).transpose()?;
     let account = Account::open(args.target.target(), Missing::Create).await?;
     let result = work(&args, &instance, &account, out, stop).await;
     let closed = account.close().await;
@@ -156,7 +169,12 @@ async fn work(
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
-    account.connect().await?;
+    let store = account.connect().await?;
+    let figures = Figures::default();
+    let watched = match args.metrics {
+        Some(address) => Some(Watched::start(address, store, figures.clone()).await?),
+        None => None,
+    };
     let (printing, mut lines) = lines();
     let counting = Arc::default();
     let handler: Arc<dyn Handler> = match &args.to {
@@ -167,10 +185,14 @@ async fn work(
     if args.to == To::Stdout {
         (options.attempt_time_max, options.run_time_max) = (PRINTING_TIME_MAX, PRINTING_TIME_MAX);
     }
-    let work = Work { processor: args.processor.name.clone(), options }.at(account);
+    let work = Work { processor: args.processor.name.clone(), options, figures }.at(account);
     let host = Box::pin(work.start(account, handler, None)).await?;
-    announce(args, instance, out)?;
-    deliver(host, &mut lines, account, out, stop).await?;
+    announce(args, instance, watched.as_ref().map(Watched::url), out)?;
+    let delivered = deliver(host, &mut lines, account, out, stop).await;
+    if let Some(watched) = watched {
+        watched.end().await;
+    }
+    delivered?;
     tracing::info!("stopped");
     if args.to == To::Receiver(Receiver::Count) {
         tell(counting.tally(), out)?;
@@ -218,10 +240,15 @@ fn tell(tally: Tally, out: &mut Output<'_>) -> Result<(), CliError> {
     }
 }
 
-fn announce(args: &WorkerArgs, instance: &str, out: &mut Output<'_>) -> Result<(), CliError> {
+fn announce(
+    args: &WorkerArgs,
+    instance: &str,
+    metrics: Option<&str>,
+    out: &mut Output<'_>,
+) -> Result<(), CliError> {
     let (processor, to) = (args.processor.name.as_str(), args.to.shown());
     if out.format() == Format::Json {
-        out.json(&Working { processor, instance, to: &to })?;
+        out.json(&Working { processor, instance, to: &to, metrics })?;
     } else {
         // Standard output has nothing but events when they go there.
         let mut tell = |text: String| match args.to {
@@ -233,6 +260,9 @@ fn announce(args: &WorkerArgs, instance: &str, out: &mut Output<'_>) -> Result<(
         };
         tell(format!("  processor  {processor}   instance {instance}"))?;
         tell(format!("  to         {to}"))?;
+        if let Some(url) = metrics {
+            tell(format!("  metrics    {url}"))?;
+        }
         tell("  working - Ctrl-C stops cleanly".to_owned())?;
     }
     out.flush()

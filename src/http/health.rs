@@ -40,7 +40,7 @@ struct Health {
     tag = "service",
     responses((status = 200, description = "The process answers", body = Health), openapi::BadRequests)
 )]
-async fn alive(parameters: Parameters) -> Result<Response, Problem> {
+pub(super) async fn alive(parameters: Parameters) -> Result<Response, Problem> {
     parameters.only(&[])?;
     answer::ok(&Health { status: "alive" })
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::BindError;
+use super::{BindError, metrics::Source};
 
 /// The port that the service takes unless another is named.
 pub const PORT_DEFAULT: u16 = 8080;
@@ -70,6 +70,8 @@ pub struct ServiceOptions {
     pub requests_max: usize,
     /// The connections.
     pub connections_max: usize,
+    /// What `/metrics` answers.
+    pub(super) metrics: Option<Source>,
 }
 
 impl Default for ServiceOptions {
@@ -82,6 +84,7 @@ impl Default for ServiceOptions {
             store_time_max: STORE_TIME_MAX,
             requests_max: REQUESTS_MAX,
             connections_max: CONNECTIONS_MAX,
+            metrics: None,
         }
     }
 }
@@ -136,6 +139,14 @@ impl ServiceOptions {
     #[must_use]
     pub fn with_requests_max(mut self, requests: usize) -> Self {
         self.requests_max = requests;
+        self
+    }
+
+    /// Sets what `/metrics` answers: a text in the text format of Prometheus, version 0.0.4. It is asked
+    /// for with every request, and must not block.
+    #[must_use]
+    pub fn with_metrics(mut self, text: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        self.metrics = Some(Source::new(text));
         self
     }
 

@@ -18,7 +18,7 @@ use super::{
 /// The target of the access log.
 pub(super) const TARGET: &str = "cosmos_event_store::http";
 /// Routes that answer also when there are too many requests: who watches the process asks there.
-const NEVER_REFUSED: [&str; 2] = ["/healthz", "/readyz"];
+const NEVER_REFUSED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// The outermost layer.
 pub(super) async fn observe(

@@ -12,7 +12,7 @@ use serde_json::json;
 use utoipa::openapi::OpenApi;
 
 use super::{
-    answer, health, observe, openapi,
+    answer, health, metrics, observe, openapi,
     parameters::{NamePath, Parameters},
     problem::{METHOD_NOT_ALLOWED, PROBLEM_TYPES, Problem, ProblemType, ROUTE_NOT_FOUND},
     quotes,
@@ -42,7 +42,7 @@ impl Routes {
 
 /// The parts of the interface.
 fn parts() -> Vec<Routes> {
-    vec![health::routes(), streams::routes(), quotes::routes()]
+    vec![health::routes(), metrics::routes(), streams::routes(), quotes::routes()]
 }
 
 /// The whole application.
@@ -56,7 +56,7 @@ pub(super) fn app(shared: &Shared) -> Router {
         problems.extend(part.problems);
     }
     let description = openapi::served(&description);
-    router
+    let router = router
         .route("/", get(index))
         .route(
             "/openapi.json",
@@ -67,7 +67,20 @@ pub(super) fn app(shared: &Shared) -> Router {
             get(async move |NamePath(slug): NamePath, parameters: Parameters| {
                 explain(&problems, &slug, &parameters)
             }),
-        )
+        );
+    surrounded(router, shared)
+}
+
+/// Only what those ask for who watch a process.
+pub(super) fn watched(shared: &Shared) -> Router {
+    let router =
+        Router::new().route("/healthz", get(health::alive)).route("/metrics", get(metrics::show));
+    surrounded(router, shared)
+}
+
+/// The routes, with what surrounds every request.
+fn surrounded(router: Router<Shared>, shared: &Shared) -> Router {
+    router
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(route_not_found)
         .layer(middleware::from_fn_with_state(Shared::clone(shared), observe::observe))
@@ -94,6 +107,7 @@ pub(super) async fn index(parameters: Parameters) -> Result<Response, Problem> {
         "problem": "/problems/{slug}",
         "alive": "/healthz",
         "ready": "/readyz",
+        "metrics": "/metrics",
     }))
 }
 

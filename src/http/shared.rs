@@ -103,7 +103,7 @@ impl<S: Send + Sync> FromRequestParts<S> for InFlight {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // Every route but those about health has a place.
+        // Every route has a place but those of who watches the process.
         parts.extensions.get::<Self>().cloned().ok_or_else(Problem::internal)
     }
 }

@@ -5,6 +5,7 @@ mod export;
 mod import;
 mod inside;
 mod life;
+mod metrics;
 pub(crate) mod program;
 mod read;
 mod shared_log;

@@ -13,6 +13,7 @@ use crate::{
         target::Account,
         worker::{
             counting::Counting,
+            figures::Figures,
             host::{SHUTDOWN_TIME_MAX, Work},
             receiver::{EXPECTED, Receiver},
         },
@@ -67,11 +68,12 @@ impl Worker {
         &self,
         account: &Account,
         store: &EventStore,
+        figures: &Figures,
         stop: &CancellationToken,
     ) {
         let counting = Arc::default();
         let mut said = None;
-        while let Err(error) = Box::pin(self.work(account, store, &counting, stop)).await {
+        while let Err(error) = Box::pin(self.work(account, store, figures, &counting, stop)).await {
             let reason = error.one_line();
             if matches!(error, CliError::Usage(_)) {
                 tracing::warn!(reason, "the service goes on without a worker");
@@ -95,12 +97,14 @@ impl Worker {
         &self,
         account: &Account,
         store: &EventStore,
+        figures: &Figures,
         counting: &Arc<Counting>,
         stop: &CancellationToken,
     ) -> Result<(), CliError> {
         let handler = self.receiver.handler(counting)?;
         let options = self.receiver.options(&self.instance);
-        let work = Work { processor: self.processor.clone(), options }.at(account);
+        let work = Work { processor: self.processor.clone(), options, figures: figures.clone() };
+        let work = work.at(account);
         let mut host = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),

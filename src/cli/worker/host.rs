@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Interval};
 
 use crate::{
-    cli::{CliError, processors::LEASES_CONTAINER, target::Account},
+    cli::{CliError, processors::LEASES_CONTAINER, target::Account, worker::figures::Figures},
     cosmos::is_loopback,
     feed::{
         Control, CosmosFeed, CosmosLeases, FeedFields, Handler, HostFailed, LeaseStore, Processor,
-        ProcessorOptions, RunningProcessor, documents::Topology, options::POLL_MIN,
+        ProcessorOptions, documents::Topology, options::POLL_MIN,
     },
 };
 
@@ -26,6 +26,8 @@ pub(in crate::cli) struct Work {
     /// The name of the processor.
     pub(in crate::cli) processor: String,
     pub(in crate::cli) options: ProcessorOptions,
+    /// Where the host can be asked for its figures.
+    pub(in crate::cli) figures: Figures,
 }
 
 impl Work {
@@ -50,10 +52,11 @@ impl Work {
         let leases: Arc<dyn LeaseStore> = Arc::new(Box::pin(leases).await?);
         let overview = Control::new(Arc::clone(&leases)).overview().await?;
         self.check(overview.topology.as_ref())?;
-        let Self { processor, options } = self.clone();
+        let Self { processor, options, .. } = self.clone();
         tracing::debug!(processor, "a host of the processor starts");
         let running = Processor::new(Arc::new(feed), leases, handler, options).start()?;
-        Ok(Host::new(self, running, appends))
+        self.figures.put(&self.processor, running);
+        Ok(Host::new(self, appends))
     }
 
     /// Refuses a processor whose hosts do something else.
@@ -77,20 +80,19 @@ pub(in crate::cli) async fn open_feed(account: &Account) -> Result<CosmosFeed, C
     Ok(Box::pin(CosmosFeed::open(&account.options, EVENTS_CONTAINER, fields)).await?)
 }
 
-/// A host that runs, and what was last said of it.
+/// A host that runs, and what was last said of it. It ends at once when it is dropped.
 #[derive(Debug)]
 pub(in crate::cli) struct Host {
     work: Work,
-    running: RunningProcessor,
     appends: Option<watch::Receiver<u64>>,
     look: Interval,
     trouble: Option<String>,
 }
 
 impl Host {
-    fn new(work: Work, running: RunningProcessor, appends: Option<watch::Receiver<u64>>) -> Self {
+    fn new(work: Work, appends: Option<watch::Receiver<u64>>) -> Self {
         let look = tokio::time::interval(LOOK_INTERVAL);
-        Self { work, running, appends, look, trouble: None }
+        Self { work, appends, look, trouble: None }
     }
 
     /// Watches the host until it cannot go on; says what stands in its way meanwhile, and hands hints on.
@@ -114,7 +116,7 @@ impl Host {
                     }
                 }
                 is_open = appended => {
-                    self.running.hint();
+                    self.work.figures.ask(|running| running.hint());
                     if !is_open {
                         self.appends = None;
                     }
@@ -124,16 +126,17 @@ impl Host {
     }
 
     async fn look(&mut self) -> Result<(), CliError> {
-        if self.running.has_ended() {
-            return Err(HostFailed.into());
-        }
-        let found = self.running.status().trouble;
+        let seen = self.work.figures.ask(|running| {
+            let is_there = !running.has_ended();
+            is_there.then(|| (running.status().trouble, running.control().clone()))
+        });
+        let Some((found, control)) = seen.flatten() else { return Err(HostFailed.into()) };
         if found == self.trouble {
             return Ok(());
         }
         if let Some(reason) = &found {
             // Another worker may have made the processor at the same moment, for other work.
-            if let Ok(overview) = self.running.control().overview().await {
+            if let Ok(overview) = control.overview().await {
                 self.work.check(overview.topology.as_ref())?;
             }
             tracing::warn!(reason, "the worker is in trouble, and goes on trying");
@@ -144,7 +147,15 @@ impl Host {
 
     /// Ends the host, within a time.
     pub(in crate::cli) async fn shutdown(self, time: Duration) -> Result<(), CliError> {
-        Ok(self.running.shutdown(time).await?)
+        let running = self.work.figures.take().ok_or(HostFailed)?;
+        Ok(running.shutdown(time).await?)
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // Others may keep the place, and a host without an owner must not go on.
+        drop(self.work.figures.take());
     }
 }
 

@@ -197,6 +197,8 @@ fn a_watch_waits_for_the_processor_and_for_the_store() {
 #[test]
 fn what_makes_no_sense_is_refused_before_anything_is_done() {
     let place = Place::new();
+    let not_json = format!("@{}", place.file("text", "quote-7"));
+    let other_json = format!("@{}", place.file("other.json", "[{\"range\": \"-FF\"}]"));
     for (args, text) in [
         (&["worker", "--instance", ""][..], "name of an instance"),
         (&["processors", "pause"], "name the processor"),
@@ -209,6 +211,9 @@ fn what_makes_no_sense_is_refused_before_anything_is_done() {
         (&["parked", "redrive", "a", "--all"], "--all"),
         (&["parked", "list", "--reason", "r"], "--reason is for discard"),
         (&["processors", "snapshot"], "name the processor"),
+        (&["processors", "rewind", "a", "--to", "@/none.json"], "/none.json cannot be read: "),
+        (&["processors", "rewind", "a", "--to", &not_json], "is no snapshot of a processor: "),
+        (&["processors", "rewind", "a", "--to", &other_json], "is no snapshot of a processor: "),
         (&["lag"], "there is no data folder"),
     ] {
         place.run(args).failed(2, text);
@@ -230,7 +235,9 @@ fn what_makes_no_sense_is_refused_before_anything_is_done() {
         &["processors", "pause", "a"],
         &["processors", "rewind", "a", "--to", "beginning"],
     ] {
-        place.run(args).failed(1, "there is no such processor");
+        place.run(args).failed(1, "there is no such processor (`cosmos-es processors` lists them");
     }
+    let wordless = ["parked", "discard", "a", "--reason", "", "--yes"];
+    place.run(&wordless).failed(2, "a reason has 1 to ");
     assert_eq!(place.json(&["processors"]), json!([]));
 }

@@ -2,12 +2,13 @@
 
 mod fleet;
 mod ledger;
+mod parked;
 mod receiver;
 
 use cosmos_event_store::feed::documents::Rewind;
 use serde_json::json;
 
-use self::{fleet::Fleet, ledger::Ledger, receiver::Receiver};
+use self::{fleet::Fleet, ledger::Ledger};
 
 const ALL: [&str; 3] = ["a", "b", "c"];
 
@@ -100,33 +101,42 @@ async fn all_workers_pause_resume_and_rewind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_that_is_refused_is_parked_and_the_others_go_on() {
-    let receiver = Receiver::start(|stream, attempt| match (stream, attempt) {
-        ("s-7", _) => 422,
-        ("s-8", 1 | 2) => 503,
-        _ => 200,
-    });
+async fn a_worker_that_stood_still_does_no_harm_and_joins_again() {
     let mut fleet = Fleet::start(4).await;
-    fleet.join_posting("a", &receiver.url());
-    fleet.join_posting("b", &receiver.url());
-    fleet.import(40, 1..=3).done();
-    let others = |posts: &Ledger| posts.without("s-7").is_complete_of(39, 3);
-    receiver.wait(others).await;
-    let parked = fleet.wait_parked().await;
-    assert_eq!(parked["stream"], "s-7");
-    assert_eq!(parked["event"], 1);
-    assert_eq!(parked["reason"], "the receiver answered 422");
-    assert_eq!(parked["attempts"], 1);
-    // What comes later waits behind it.
-    fleet.import(40, 4..=5).done();
-    receiver.wait(|posts: &Ledger| posts.without("s-7").is_complete_of(39, 5)).await;
-    assert!(receiver.attempts("s-7").iter().all(|(_, last)| *last <= 3));
-    assert_eq!(receiver.keys("s-8").iter().filter(|key| *key == "s-8-1-3").count(), 3);
-    fleet.run(&["parked", "discard", "s-7", "--reason", "it is of no use", "--yes"]);
-    let overview = fleet.overview().await;
-    assert!(overview.parked.is_empty());
-    let discarded = &overview.discarded[0];
-    assert_eq!((discarded.key.as_str(), discarded.order), ("s-7", 1));
-    assert_eq!(discarded.parked, "the receiver answered 422");
-    assert_eq!(discarded.reason, "it is of no use");
+    fleet.join_all(&ALL).await;
+    let import = fleet.import(150, 1..=20);
+    fleet.wait("a works", |ledger| ledger.has_from("a")).await;
+    fleet.freeze("a");
+    import.done();
+    fleet.wait_complete(150, 20).await;
+    fleet.wait_owners(&["b", "c"]).await;
+    fleet.thaw("a");
+    fleet.wait_owners(&ALL).await;
+    fleet.import(150, 21..=25).done();
+    fleet.wait_complete(150, 25).await;
+    fleet.wait("a works again", |ledger| ledger.has_behind("a", 20)).await;
+    fleet.ledger().check_order();
+    fleet.ledger().check_nothing_late("a");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_behind_a_snapshot_comes_again() {
+    let mut fleet = Fleet::start(4).await;
+    fleet.join_all(&ALL).await;
+    fleet.import(60, 1..=3).done();
+    fleet.wait_complete(60, 3).await;
+    fleet.wait_durable().await;
+    let snapshot = fleet.run(&["processors", "snapshot", "default"]);
+    let place = format!("@{}", fleet.file("snapshot.json", &snapshot));
+    fleet.import(60, 4..=6).done();
+    fleet.wait_complete(60, 6).await;
+    fleet.wait_durable().await;
+    let told = fleet.json(&["processors", "rewind", "default", "--to", &place]);
+    assert_eq!(told, json!({"processor": "default", "done": "rewound"}));
+    let is_again = |ledger: &Ledger| (1..=60).all(|s| ledger.of(&format!("s-{s}")).len() >= 9);
+    fleet.wait("it comes again", is_again).await;
+    // In each stream it comes behind all that comes again.
+    fleet.import(60, 7..=7).done();
+    fleet.wait_complete(60, 7).await;
+    fleet.ledger().check_exactly(&[1, 2, 3, 4, 5, 6, 4, 5, 6, 7]);
 }

@@ -86,6 +86,7 @@ async fn too_many_requests_are_refused_at_once() {
     assert_eq!(answer.header("retry-after"), "1");
     served.get("/healthz").await.ok(200);
     served.get("/readyz").await.ok(200);
+    assert_eq!(served.get("/metrics").await.status, 200);
     drop(first);
     until(async || served.get("/streams").await.status == 200).await;
     served.post("s-1", &json!({"events": [{"type": "Tested", "data": 1}]})).await.ok(201);

@@ -16,6 +16,7 @@ async fn errors_of_the_router_are_problems_too() {
         (Method::DELETE, "/streams/s-1/events", "GET,HEAD,POST"),
         (Method::POST, "/streams", "GET,HEAD"),
         (Method::PUT, "/healthz", "GET,HEAD"),
+        (Method::POST, "/metrics", "GET,HEAD"),
     ] {
         let answer = send(served.request(method, path)).await;
         answer.problem(405, "method-not-allowed");

@@ -9,7 +9,7 @@ use super::service::{JSON, Served, send};
 async fn a_name_of_another_site_is_not_answered_for() {
     let served = Served::new().await;
     let port = served.base.rsplit_once(':').unwrap().1.to_owned();
-    for path in ["/streams", "/healthz", "/nothing", "/openapi.json"] {
+    for path in ["/streams", "/healthz", "/metrics", "/nothing", "/openapi.json"] {
         let host = [("host", "rebound.example.com")];
         served.get_with(path, &host).await.problem(421, "misdirected-request");
         let there = served.get_with(path, &[("host", &format!("localhost:{port}"))]).await;

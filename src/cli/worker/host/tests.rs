@@ -28,7 +28,7 @@ async fn open(folder: &Path) -> (Account, EventStore) {
 
 fn work(receiver: &Receiver) -> Work {
     let options = receiver.options("one").with_polls(NEVER, NEVER);
-    Work { processor: "default".to_owned(), options }
+    Work { processor: "default".to_owned(), options, figures: Figures::default() }
 }
 
 fn other() -> Receiver {
@@ -38,6 +38,12 @@ fn other() -> Receiver {
 async fn append(store: &EventStore) {
     let event = NewEvent::new("Tested", serde_json::json!({})).unwrap();
     store.append("a-1", ExpectedVersion::Any, vec![event]).await.unwrap();
+}
+
+async fn caught_up(host: &Host) {
+    let running = host.work.figures.take().unwrap();
+    running.wait_caught_up().await.unwrap();
+    host.work.figures.put("default", running);
 }
 
 /// Watches a host until so many events are counted.
@@ -64,11 +70,11 @@ async fn an_append_of_this_process_waits_for_no_poll() {
     let handler: Arc<dyn Handler> = counting.clone();
     let starting = work(&Receiver::Count).start(&account, handler, Some(store.appends()));
     let mut host = Box::pin(starting).await.unwrap();
-    host.running.wait_caught_up().await.unwrap();
+    caught_up(&host).await;
     for events in 2..5 {
         append(&store).await;
         until_counted(&mut host, &counting, events).await;
-        host.running.wait_caught_up().await.unwrap();
+        caught_up(&host).await;
     }
     host.shutdown(PATIENCE).await.unwrap();
     account.close().await.unwrap();
@@ -83,7 +89,7 @@ async fn a_processor_that_does_other_work_is_left_alone() {
         Box::pin(work.start(&account, handler, None)).await
     };
     let first = start(work(&Receiver::Count)).await.unwrap();
-    first.running.wait_caught_up().await.unwrap();
+    caught_up(&first).await;
     let expected = "the processor \"default\" does \"count\", this worker \"url\": choose another \
                     --processor";
     let refused = start(work(&other())).await.err().unwrap();
@@ -97,7 +103,7 @@ async fn a_processor_that_does_other_work_is_left_alone() {
         Arc::new(Counting::default()),
         other().options("late"),
     );
-    late.running = running.start().unwrap();
+    late.work.figures.put("default", running.start().unwrap());
     let failed = tokio::time::timeout(PATIENCE, late.failed()).await.unwrap();
     assert_eq!(failed.to_string(), expected);
     first.shutdown(PATIENCE).await.unwrap();

@@ -13,7 +13,7 @@ use std::{
 
 use cosmos_event_store::{
     Credential, StoreOptions,
-    feed::{Control, CosmosLeases, Overview},
+    feed::{Control, CosmosLeases, Overview, documents::Parked},
 };
 use serde_json::Value;
 use tokio::sync::watch;
@@ -144,9 +144,23 @@ impl Fleet {
 
     /// Stops a worker as Ctrl-C does, and gives its exit code.
     pub(super) fn stop(&mut self, name: &str) -> i32 {
-        let pid = self.workers[name].child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        self.signal(name, "-INT");
         self.end(name)
+    }
+
+    /// Lets a worker stand still, as the pause of a virtual machine does.
+    pub(super) fn freeze(&self, name: &str) {
+        self.signal(name, "-STOP");
+    }
+
+    /// Lets it go on.
+    pub(super) fn thaw(&self, name: &str) {
+        self.signal(name, "-CONT");
+    }
+
+    fn signal(&self, name: &str, signal: &str) {
+        let pid = self.workers[name].child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
     /// Waits for the end of a worker and of what it has printed.
@@ -174,6 +188,22 @@ impl Fleet {
     /// Runs a command to its good end.
     pub(super) fn run(&self, args: &[&str]) -> String {
         self.place.run(args).ok()
+    }
+
+    /// Runs a command to its good end, for what it tells programs.
+    pub(super) fn json(&self, args: &[&str]) -> Value {
+        self.place.json(args)
+    }
+
+    /// Runs a command that fails.
+    #[track_caller]
+    pub(super) fn fails(&self, args: &[&str], text: &str) {
+        self.place.run(args).failed(1, text);
+    }
+
+    /// Makes a file.
+    pub(super) fn file(&self, name: &str, content: &str) -> String {
+        self.place.file(name, content)
     }
 
     /// Tells the management port something.
@@ -263,13 +293,25 @@ impl Fleet {
         self.wait_lag(&format!("owners {names:?}"), is_so).await;
     }
 
-    /// Waits until a stream is parked, and gives what is said of it.
-    pub(super) async fn wait_parked(&self) -> Value {
-        let look = async || !self.overview().await.parked.is_empty();
-        self.look_until("a stream is parked", look).await;
-        let parked = self.place.json(&["parked"]);
-        assert_eq!(parked.as_array().unwrap().len(), 1);
-        parked[0].clone()
+    /// Waits until these streams are parked and no others, and nobody tries one again; gives what is said
+    /// of them.
+    pub(super) async fn wait_parked(&self, streams: &[&str]) -> Vec<Value> {
+        let is_so = |parked: &Parked, stream: &&str| parked.key == *stream && !parked.redrive;
+        let look = async || {
+            let parked = self.overview().await.parked;
+            parked.len() == streams.len()
+                && parked.iter().zip(streams).all(|(parked, stream)| is_so(parked, stream))
+        };
+        self.look_until(&format!("parked {streams:?}"), look).await;
+        self.json(&["parked"]).as_array().unwrap().clone()
+    }
+
+    /// Waits until all that was done is durable.
+    pub(super) async fn wait_durable(&self) {
+        let is_so = |ranges: &[Value]| {
+            ranges.iter().all(|range| range["state"] == "idle" && range["lagTransactions"] == 0)
+        };
+        self.wait_lag("all is durable", |ranges| !ranges.is_empty() && is_so(ranges)).await;
     }
 
     async fn look_until(&self, what: &str, look: impl AsyncFn() -> bool) {

@@ -36,11 +36,22 @@ impl Ledger {
         self.0.values().flatten().any(|run| run.worker == worker)
     }
 
-    /// All but one stream.
-    pub(super) fn without(&self, stream: &str) -> Self {
+    /// Whether a worker has delivered what comes after a number.
+    pub(super) fn has_behind(&self, worker: &str, number: u64) -> bool {
+        let mut runs = self.0.values().flatten().filter(|run| run.worker == worker);
+        runs.any(|run| run.numbers.iter().any(|delivered| *delivered > number))
+    }
+
+    /// All but some streams.
+    pub(super) fn without(&self, streams: &[&str]) -> Self {
         let mut others = self.clone();
-        others.0.remove(stream);
+        others.0.retain(|stream, _| !streams.contains(&stream.as_str()));
         others
+    }
+
+    /// The numbers of a stream as they came.
+    pub(super) fn of(&self, stream: &str) -> Vec<u64> {
+        self.0.get(stream).into_iter().flatten().flat_map(|run| run.numbers.clone()).collect()
     }
 
     /// Whether so many streams have their events up to a number.
@@ -92,6 +103,25 @@ impl Ledger {
                 assert!(numbers[0] <= done + 1, "{stream} in epoch {epoch}: a gap behind {done}");
                 done = done.max(numbers[numbers.len() - 1]);
             }
+        }
+    }
+
+    /// Nothing that a worker delivered came after others had the stream in a later epoch.
+    pub(super) fn check_nothing_late(&self, worker: &str) {
+        for (stream, runs) in &self.0 {
+            let mut newest = 0;
+            for run in runs {
+                let is_late = run.worker == worker && run.epoch < newest;
+                assert!(!is_late, "{stream}: {run:?} after epoch {newest}: {runs:?}");
+                newest = newest.max(run.epoch);
+            }
+        }
+    }
+
+    /// Each stream came in exactly this order.
+    pub(super) fn check_exactly(&self, numbers: &[u64]) {
+        for (stream, runs) in &self.0 {
+            assert_eq!(self.of(stream), numbers, "{stream}: {runs:?}");
         }
     }
 

@@ -28,6 +28,7 @@ struct Post {
 struct Shared {
     answer: Box<Answer>,
     posts: Mutex<Vec<Post>>,
+    posted: watch::Sender<()>,
     taken: watch::Sender<Ledger>,
 }
 
@@ -43,6 +44,7 @@ impl Receiver {
         let shared = Arc::new(Shared {
             answer: Box::new(answer),
             posts: Mutex::new(Vec::new()),
+            posted: watch::Sender::new(()),
             taken: watch::Sender::new(Ledger::default()),
         });
         let taken_by = Arc::clone(&shared);
@@ -64,6 +66,24 @@ impl Receiver {
         let mut taken = self.shared.taken.subscribe();
         let waited = tokio::time::timeout(PATIENCE, taken.wait_for(is_so)).await;
         assert!(waited.is_ok(), "{:?}", self.shared.taken.borrow());
+    }
+
+    /// Waits until a stream was tried so many times.
+    pub(super) async fn wait_attempts(&self, stream: &str, count: usize) {
+        let mut posted = self.shared.posted.subscribe();
+        let is_so = |(): &()| self.attempts(stream).len() >= count;
+        let waited = tokio::time::timeout(PATIENCE, posted.wait_for(is_so)).await;
+        assert!(waited.is_ok(), "{stream} was tried {} times", self.attempts(stream).len());
+    }
+
+    /// What was taken.
+    pub(super) fn all_taken(&self) -> Ledger {
+        self.shared.taken.borrow().clone()
+    }
+
+    /// The numbers of the events of a stream that were taken, as they came.
+    pub(super) fn taken(&self, stream: &str) -> Vec<u64> {
+        self.shared.taken.borrow().of(stream)
     }
 
     /// The first and last event of each request of a stream.
@@ -124,6 +144,7 @@ fn take(delivery: &Value, key: String, shared: &Shared) -> u16 {
     let (first, last) = (numbers[0], numbers[numbers.len() - 1]);
     let status = (shared.answer)(&stream, delivery["attempt"].as_u64().unwrap());
     shared.posts.lock().unwrap().push(Post { stream, key, first, last });
+    shared.posted.send_replace(());
     if status == 200 {
         shared.taken.send_modify(|taken| taken.note("", delivery));
     }
