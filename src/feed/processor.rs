@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use super::{
     control::Control,
+    coverage::check,
     handler::Handler,
     holding::Shared,
     host::{HostTask, LeaseStatus, Status},
@@ -215,7 +216,9 @@ impl RunningProcessor {
             let mut is_open = false;
             {
                 let status = status.borrow_and_update();
-                is_open |= status.leases.is_empty();
+                // What is in no lease is not done.
+                let leases = status.leases.iter().map(|one| one.lease.range.clone());
+                is_open |= !check(&leases.collect::<Vec<_>>()).is_empty();
                 for LeaseStatus { lease, held } in &status.leases {
                     match held {
                         Some(held) => is_open |= !held.is_caught_up || held.hint < hint,
@@ -362,6 +365,55 @@ mod tests {
         joined(&same).await;
         joined(&start(None)).await;
         assert_eq!(handler().unwrap().0.as_deref(), Some("count"));
+    }
+
+    /// All leases are gone, so that one lease for everything is made, and then one for each partition.
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_on_more_partitions_than_fit_into_a_commit_is_split() {
+        let weather = Weather::fine(1, Duration::from_millis(5));
+        let feed = MemoryFeed::new(weather.clone(), vec![FeedRange::full()], false);
+        while feed.partitions() < 150 {
+            (0..feed.partitions()).rev().for_each(|partition| feed.split(partition));
+        }
+        let leases = MemoryLeases::new(weather);
+        (0..300).for_each(|key| feed.write(&key.to_string(), 1));
+        let (partitions, stores) = (feed.partitions(), Arc::new(leases.clone()));
+        let options = ProcessorOptions::new("host");
+        let host = Processor::new(Arc::new(feed), stores, Arc::new(Nothing), options);
+        let host = host.start().unwrap();
+        host.wait_caught_up().await.unwrap();
+        for lease in host.status().leases {
+            leases.remove(&lease.lease.id());
+        }
+        let mut status = host.status.clone();
+        let is_whole = |status: &Status| {
+            let is_held = |one: &LeaseStatus| one.held.is_some() && one.lease.epoch > 1000;
+            status.leases.len() == partitions && status.leases.iter().all(is_held)
+        };
+        let waiting = tokio::time::timeout(Duration::from_mins(10), status.wait_for(is_whole));
+        let in_time = waiting.await.is_ok();
+        assert!(in_time, "{} leases, {:?}", host.status().leases.len(), host.status().trouble);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_in_no_lease_is_waited_for() {
+        let weather = Weather::fine(1, Duration::from_millis(5));
+        let feed = MemoryFeed::new(weather.clone(), vec![FeedRange::full()], false);
+        feed.split(0);
+        let leases = MemoryLeases::new(weather);
+        let (at, stores) = (Arc::new(feed.clone()), Arc::new(leases.clone()));
+        let host = Processor::new(at, stores, Arc::new(Nothing), ProcessorOptions::new("host"));
+        let host = host.start().unwrap();
+        host.wait_caught_up().await.unwrap();
+        let lost = host.status().leases[0].lease.id();
+        leases.remove(&lost);
+        // Every change of the topology lets the host look.
+        host.control().resume().await.unwrap();
+        let mut status = host.status.clone();
+        status.wait_for(|status| status.leases.len() == 1).await.unwrap();
+        (0..50).for_each(|key| feed.write(&key.to_string(), 1));
+        host.wait_caught_up().await.unwrap();
+        assert_eq!(host.metrics().handled, 50);
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,6 +14,9 @@ use crate::feed::{
     store::{OPERATIONS_MAX, Operation, StoreFault},
 };
 
+/// The parts that a lease is split into at once. With the lease and the topology they are one transaction.
+const CHILDREN_MAX: usize = OPERATIONS_MAX.saturating_sub(2);
+
 impl HostTask {
     /// Mends what does not tile the key space. What is seen once may be a listing that was torn by a
     /// change; what is still so after the expiry is mended under the version of the topology that was
@@ -190,6 +193,7 @@ impl HostTask {
             let children: Vec<FeedRange> =
                 partitions.iter().filter_map(|partition| partition.intersection(range)).collect();
             if children.len() > 1 {
+                let children = at_most(CHILDREN_MAX, children);
                 splits.push((id.clone(), lease.clone(), children));
             } else if let Some(partition) =
                 partitions.iter().find(|partition| partition.contains(range) && *partition != range)
@@ -270,6 +274,14 @@ impl HostTask {
         let change = self.replace_by_one(&leases);
         self.change_leases(change.into_iter().collect()).await;
     }
+}
+
+/// At most so many parts of a range: the last one has the rest, and is split next.
+fn at_most(most: usize, mut parts: Vec<FeedRange>) -> Vec<FeedRange> {
+    parts.sort();
+    let rest = parts.split_off(parts.len().min(most.saturating_sub(1)));
+    parts.extend(rest.into_iter().reduce(|one, other| one.hull(&other)));
+    parts
 }
 
 /// Whether leases, in the order of their ranges, cover a partition without a gap.

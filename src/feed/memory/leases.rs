@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::{DAWN, Fate, Weather};
 use crate::feed::{
     documents::{Document, Stored},
-    store::{Done, LeaseStore, Operation, StoreFault},
+    store::{Done, LeaseStore, OPERATIONS_MAX, Operation, StoreFault},
 };
 
 /// How long a request waits for an answer that does not come.
@@ -162,6 +162,9 @@ impl MemoryLeases {
     }
 
     fn apply(&self, operations: &[Operation]) -> Result<(u64, Vec<Done>), StoreFault> {
+        if operations.len() > OPERATIONS_MAX {
+            return Err(StoreFault::Refused("too many operations".to_owned()));
+        }
         let now = Instant::now();
         let second = DAWN.saturating_add(now.saturating_duration_since(self.origin).as_secs());
         let mut documents = self.documents();
