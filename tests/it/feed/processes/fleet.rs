@@ -15,7 +15,7 @@ use cosmos_event_store::{
     Credential, StoreOptions,
     feed::{Control, CosmosLeases, Overview, documents::Parked},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::ledger::Ledger;
@@ -220,6 +220,14 @@ impl Fleet {
         let mut answer = String::new();
         std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
+    }
+
+    /// Has all that hosts ask of the leases refused for so many seconds.
+    pub(super) fn throttle_leases(&self, seconds: u64) {
+        let asked = json!({"container": "leases", "kinds": ["batch", "query_items"]});
+        let answer =
+            json!({"type": "status", "status": 429, "substatus": 3200, "retryAfterMs": 100});
+        self.manage("faults", &json!({"match": asked, "seconds": seconds, "action": answer}));
     }
 
     pub(super) fn ledger(&self) -> Ledger {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cosmos_event_store::feed::options::RUNS_MAX;
 use serde_json::Value;
 
 /// One run of events of a stream.
@@ -106,16 +107,24 @@ impl Ledger {
         }
     }
 
-    /// Nothing that a worker delivered came after others had the stream in a later epoch.
-    pub(super) fn check_nothing_late(&self, worker: &str) {
+    /// What a worker delivered after others had the stream in a later epoch was begun before: of each
+    /// stream one run at most, of events up to a number, and no more of them than run at a time.
+    pub(super) fn check_late(&self, worker: &str, number: u64) {
+        let mut late_in_all = 0;
         for (stream, runs) in &self.0 {
-            let mut newest = 0;
+            let (mut newest, mut late) = (0, 0);
             for run in runs {
-                let is_late = run.worker == worker && run.epoch < newest;
-                assert!(!is_late, "{stream}: {run:?} after epoch {newest}: {runs:?}");
+                if run.worker == worker && run.epoch < newest {
+                    late += 1;
+                    let is_old = run.numbers.iter().all(|delivered| *delivered <= number);
+                    assert!(is_old, "{stream}: {run:?} after epoch {newest}: {runs:?}");
+                }
                 newest = newest.max(run.epoch);
             }
+            assert!(late <= 1, "{stream}: {late} runs are late: {runs:?}");
+            late_in_all += late;
         }
+        assert!(late_in_all <= RUNS_MAX, "{late_in_all} runs are late");
     }
 
     /// Each stream came in exactly this order.
