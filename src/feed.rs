@@ -30,7 +30,7 @@
 //! }
 //!
 //! # async fn example(account: StoreOptions) -> Result<(), Box<dyn std::error::Error>> {
-//! let fields = FeedFields::new("/aggregateId", "/sequenceNumber")?;
+//! let fields = FeedFields::new("/aggregateId", "/sequenceNumber")?.with_rising_order();
 //! let host = CosmosProcessor::new(&account, "events", fields)
 //!     .named("counter")
 //!     .start(ProcessorOptions::new("host-1"), Arc::new(Count))

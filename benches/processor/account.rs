@@ -88,7 +88,8 @@ impl Account {
         handler: Arc<dyn Handler>,
         options: ProcessorOptions,
     ) -> Processor {
-        let fields = FeedFields::new("/aggregateId", "/sequenceNumber").unwrap();
+        let fields =
+            FeedFields::new("/aggregateId", "/sequenceNumber").unwrap().with_rising_order();
         let feed = Box::pin(CosmosFeed::open(&self.options, "events", fields)).await.unwrap();
         let leases = self.leases(processor).await;
         Processor::new(Arc::new(feed), Arc::new(leases), handler, options)

@@ -33,11 +33,11 @@ const EXAMPLES: &str = "\
 A stream is parked when its events were refused, or tried too often; its later events wait behind it.
 redrive lets the workers try the events that waited again, in order, and then those that come; --all does
 so for all streams. With --from, what is before that event is given up. When it fails again, the stream is
-parked again. discard forgets that the stream is parked: its later events are handled again, those that
-waited are not; that, and the reason, is kept for 90 days. What gives something up asks first on a
+parked again. discard lets the stream go: events that were stored before are given up, later ones are
+handled; that, and the reason, is kept for 90 days. Workers carry both out within seconds. What gives something up asks first on a
 terminal, and needs --yes elsewhere.
 
-With --output json, list is one array of objects with stream, event, reason, attempts, since and redrive;
+With --output json, list is one array of objects with stream, event, reason, attempts, since, redrive and discard;
 discarded is one of stream, event, parked, reason and at; redrive and discard are objects of stream and
 done, one for each stream.
 
@@ -142,6 +142,7 @@ struct ParkedLine<'a> {
     attempts: u32,
     since: String,
     redrive: bool,
+    discard: bool,
 }
 
 /// A stream that was given up, for programs.
@@ -206,7 +207,7 @@ async fn carry_out(control: &Control, order: Order, out: &mut Output<'_>) -> Res
         }
         Order::Discard { stream, reason } => {
             control.discard(&stream, &reason).await.map_err(of_stream)?;
-            told(&stream, "discarded", out)
+            told(&stream, "is given up", out)
         }
     }
 }
@@ -269,7 +270,8 @@ async fn list(control: &Control, out: &mut Output<'_>) -> Result<(), CliError> {
                     reason: &parked.reason,
                     attempts: parked.attempts,
                     since: format_timestamp(time(parked.since)),
-                    redrive: parked.redrive,
+                    redrive: parked.redrive && parked.discard.is_none(),
+                    discard: parked.discard.is_some(),
                 };
                 array.push(out, &line)?;
             }
@@ -279,7 +281,11 @@ async fn list(control: &Control, out: &mut Output<'_>) -> Result<(), CliError> {
 }
 
 fn row(parked: &Parked) -> [String; 5] {
-    let again = if parked.redrive { " (is tried again)" } else { "" };
+    let again = match (&parked.discard, parked.redrive) {
+        (Some(_), _) => " (is given up)",
+        (None, true) => " (is tried again)",
+        (None, false) => "",
+    };
     [
         parked.key.clone(),
         format!("event {}", parked.order),

@@ -7,8 +7,8 @@ use thiserror::Error;
 
 use super::{
     documents::{
-        Activity, Discarded, Document, Host, Lease, Parked, Rewind, Saved, SavedPosition, Stored,
-        Topology, parked_id,
+        Activity, Discard, Discarded, Document, Host, Lease, Parked, Rewind, Saved, SavedPosition,
+        Stored, Topology, parked_id,
     },
     restart,
     store::{LeaseStore, Operation, StoreFault},
@@ -259,19 +259,24 @@ impl Control {
                 return Err(ControlError::BeforeParked(parked.order));
             }
             let order = from.unwrap_or(parked.order);
-            if parked.redrive && order == parked.order {
+            if parked.redrive && order == parked.order && parked.discard.is_none() {
                 // Whoever asks again and again must not be in the way of what was asked for.
                 return Ok(Vec::new());
             }
-            let document = Document::Parked(Parked { redrive: true, order, ..parked.clone() });
+            let parked = Parked { redrive: true, order, discard: None, ..parked.clone() };
+            let document = Document::Parked(parked);
             let wish = Operation::Replace { document, etag: etag.to_owned() };
             Ok(vec![listed.touch(listed.topology.clone()), wish])
         })
         .await
     }
 
-    /// Forgets that a key is parked: its later changes are handled again, those that waited are not. That
-    /// it was, and why, is kept for 90 days.
+    /// Lets a parked key go: what was stored before this call is given up, what is stored later is handled.
+    /// That it was, and why, is kept for 90 days.
+    ///
+    /// The service stamps whole seconds: what waits and was stored in the second of the call is still
+    /// handled, rather than something later be lost. Who holds the range carries it out, within seconds; as
+    /// long as no host runs, the key stays parked.
     ///
     /// # Errors
     ///
@@ -285,18 +290,15 @@ impl Control {
         }
         self.change(|listed| {
             let (parked, etag) = listed.parked(key)?;
-            let discarded = Discarded {
-                key: parked.key.clone(),
-                order: parked.order,
-                parked: parked.reason.clone(),
-                reason: reason.to_owned(),
-                at: self.clock.now().as_second(),
-            };
-            Ok(vec![
-                listed.touch(listed.topology.clone()),
-                Operation::Delete { id: parked_id(key), etag: etag.to_owned() },
-                Operation::Upsert(Document::Discarded(discarded)),
-            ])
+            if parked.discard.is_some() {
+                return Ok(Vec::new());
+            }
+            let (at, order) = (self.clock.now().as_second(), parked.order);
+            let discard = Discard { reason: reason.to_owned(), at, order, before: None };
+            let parked = Parked { redrive: true, discard: Some(discard), ..parked.clone() };
+            let document = Document::Parked(parked);
+            let wish = Operation::Replace { document, etag: etag.to_owned() };
+            Ok(vec![listed.touch(listed.topology.clone()), wish])
         })
         .await
     }

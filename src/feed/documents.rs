@@ -255,6 +255,25 @@ pub struct Parked {
     /// Whether it is to be tried again, from `order` on.
     #[serde(default)]
     pub redrive: bool,
+    /// What of it is to be given up while it is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discard: Option<Discard>,
+}
+
+/// What an operator wants to be given up of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Discard {
+    /// Why, as the operator said.
+    pub reason: String,
+    /// When that was said, in seconds since 1970, UTC.
+    pub at: i64,
+    /// The order of the first change that is given up.
+    pub order: u64,
+    /// What was stored before this time is given up, in seconds, as the service stamps it; before this
+    /// document was stored, unless it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
 }
 
 /// A key that was set aside and given up.

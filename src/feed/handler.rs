@@ -91,10 +91,12 @@ pub(super) async fn attempt(
     let mut backoff = options.backoff;
     loop {
         let begun = Instant::now();
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(begun));
+        let time_max = left.unwrap_or(Duration::MAX).min(options.attempt_time_max);
         let fault = tokio::select! {
             biased;
             () = delivery.stop.cancelled() => return Outcome::Stopped,
-            fault = once(handler, &delivery, options.attempt_time_max) => fault,
+            fault = once(handler, &delivery, time_max) => fault,
         };
         meter.attempted(begun.elapsed(), fault.is_err());
         let Err(fault) = fault else { return Outcome::Handled };

@@ -415,6 +415,7 @@ impl Holding {
                     since: self.shared.clock.now().as_second(),
                     range: self.lease.document.range.clone(),
                     redrive: false,
+                    discard: None,
                 };
                 tracing::warn!(attempts, "a key is set aside");
                 self.shared.meter.count(|metrics| {

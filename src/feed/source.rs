@@ -28,6 +28,12 @@ pub trait Feed: Send + Sync + 'static {
     /// that of a document without one.
     fn range_of(&self, key: &str) -> BoxFuture<'_, Result<Option<FeedRange>, FeedFault>>;
 
+    /// Whether every change of a key has a higher order than all that were stored before, so that a change
+    /// is known by it.
+    fn has_rising_order(&self) -> bool {
+        false
+    }
+
     /// The changes of one key from an order on, in order, at most so many: for a key that was set aside.
     fn read_key(
         &self,

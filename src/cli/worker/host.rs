@@ -76,7 +76,8 @@ impl Work {
 /// Opens the feed of the events.
 pub(in crate::cli) async fn open_feed(account: &Account) -> Result<CosmosFeed, CliError> {
     let fields = FeedFields::new("/aggregateId", "/sequenceNumber")
-        .map_err(|error| CliError::Usage(error.to_string()))?;
+        .map_err(|error| CliError::Usage(error.to_string()))?
+        .with_rising_order();
     Ok(Box::pin(CosmosFeed::open(&account.options, EVENTS_CONTAINER, fields)).await?)
 }
 

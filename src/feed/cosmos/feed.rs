@@ -351,6 +351,10 @@ impl Feed for CosmosFeed {
         Box::pin(inner.open_reader(range, position))
     }
 
+    fn has_rising_order(&self) -> bool {
+        self.inner.fields.has_rising_order()
+    }
+
     /// One request. It is the range of the physical partition.
     fn range_of(&self, key: &str) -> BoxFuture<'_, Result<Option<FeedRange>, FeedFault>> {
         let key = key.to_owned();

@@ -28,6 +28,7 @@ const ORDER_MAX: f64 = 9_007_199_254_740_992.0;
 pub struct FeedFields {
     key: Path,
     order: Path,
+    is_rising: bool,
 }
 
 /// A path that names no property.
@@ -80,7 +81,20 @@ impl FeedFields {
     ///
     /// [`InvalidPath`].
     pub fn new(key: &str, order: &str) -> Result<Self, InvalidPath> {
-        Ok(Self { key: Path::new(key)?, order: Path::new(order)? })
+        Ok(Self { key: Path::new(key)?, order: Path::new(order)?, is_rising: false })
+    }
+
+    /// Says that every change of a key has a higher order than all that were stored before, as the sequence
+    /// numbers of events have, and `/_ts` does not: nothing then comes twice because a parked key is tried
+    /// again.
+    #[must_use]
+    pub fn with_rising_order(mut self) -> Self {
+        self.is_rising = true;
+        self
+    }
+
+    pub(super) fn has_rising_order(&self) -> bool {
+        self.is_rising
     }
 
     /// The order as a query names it.

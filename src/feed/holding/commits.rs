@@ -145,12 +145,13 @@ impl Holding {
             return;
         }
         let lease = self.next_lease();
-        let room = room.saturating_sub(driven.len());
+        let room = room.saturating_sub(driven.len().saturating_mul(2));
         let rest = self.commits.parks.split_off(self.commits.parks.len().min(room));
         let parked = std::mem::replace(&mut self.commits.parks, rest);
         let park =
             |(parked, _): &(Parked, Vec<u64>)| Operation::Upsert(Document::Parked(parked.clone()));
         let mut operations: Vec<Operation> = parked.iter().map(park).collect();
+        operations.extend(driven.iter().filter_map(DriveChange::keeps));
         operations.extend(driven.iter().map(DriveChange::operation));
         operations.push(self.replace(lease.clone()));
         let what = UnderWay::Checkpoint { lease: Box::new(lease), parked, driven };
@@ -222,7 +223,9 @@ impl Holding {
                 if !parked.is_empty() || driven.iter().any(DriveChange::is_last) {
                     self.shared.look.notify_one();
                 }
-                for (change, done) in driven.iter().zip(done.into_iter().skip(parked.len())) {
+                let kept = driven.iter().filter_map(DriveChange::keeps).count();
+                let before = parked.len().saturating_add(kept);
+                for (change, done) in driven.iter().zip(done.into_iter().skip(before)) {
                     self.driven(change, done);
                 }
                 for (parked, pages) in parked {
@@ -255,7 +258,8 @@ impl Holding {
                 Err(StoreFault::Conflict { operation, missing }),
             ) => {
                 // The lease is the last of the operations; before it are the keys that are tried again.
-                let place = operation.checked_sub(parked.len());
+                let kept = driven.iter().filter_map(DriveChange::keeps).count();
+                let place = operation.checked_sub(parked.len().saturating_add(kept));
                 let Some(change) = place.and_then(|place| driven.get(place)) else {
                     return Some(End::Lost);
                 };

@@ -14,11 +14,11 @@ use std::{
 
 use tokio::{task::JoinSet, time::Instant};
 
-use self::step::{StepResult, step};
+use self::step::{From, StepResult, step};
 use super::Holding;
 use crate::feed::{
     FeedRange,
-    documents::{Document, Parked, Stored, parked_id},
+    documents::{Discard, Discarded, Document, Parked, Stored, parked_id},
     handler::{Delivery, Random},
     options::REDRIVES_MAX,
     store::{Done, Operation},
@@ -98,12 +98,19 @@ pub(super) struct DriveChange {
     etag: String,
     /// What is stored; nothing where the key is not set aside any more.
     document: Option<Parked>,
+    /// What was given up.
+    discarded: Option<Discarded>,
 }
 
 impl DriveChange {
     /// Whether the key is not tried again any more.
     pub(super) fn is_last(&self) -> bool {
         self.document.as_ref().is_none_or(|parked| !parked.redrive)
+    }
+
+    /// Keeps what was given up.
+    pub(super) fn keeps(&self) -> Option<Operation> {
+        self.discarded.clone().map(|discarded| Operation::Upsert(Document::Discarded(discarded)))
     }
 
     pub(super) fn operation(&self) -> Operation {
@@ -218,15 +225,33 @@ impl Drive {
         if self.overtaken.is_some() {
             return None;
         }
-        let document = match &self.state {
-            State::Finished => None,
-            State::Failed(parked) => Some(parked.clone()),
+        let (document, is_over) = match &self.state {
+            State::Finished => (None, true),
+            State::Failed(parked) => (Some(parked.clone()), true),
             State::Ready | State::Running if self.next > self.parked.document.order => {
-                Some(Parked { order: self.next, ..self.parked.document.clone() })
+                let parked = self.parked.document.clone();
+                let before = self.given_up_before();
+                let discard = parked.discard.map(|discard| Discard { before, ..discard });
+                (Some(Parked { order: self.next, discard, ..parked }), false)
             }
             State::Ready | State::Running => return None,
         };
-        Some(DriveChange { key: key.to_owned(), etag: self.parked.etag.clone(), document })
+        let discarded = self.discarded().filter(|_| is_over);
+        let (key, etag) = (key.to_owned(), self.parked.etag.clone());
+        Some(DriveChange { key, etag, document, discarded })
+    }
+
+    /// What was stored before this time is given up, in seconds.
+    fn given_up_before(&self) -> Option<u64> {
+        let discard = self.parked.document.discard.as_ref()?;
+        Some(discard.before.unwrap_or(self.parked.stored_at))
+    }
+
+    fn discarded(&self) -> Option<Discarded> {
+        let parked = &self.parked.document;
+        let Discard { reason, at, order, .. } = parked.discard.clone()?;
+        let (key, parked) = (parked.key.clone(), parked.reason.clone());
+        Some(Discarded { key, order, parked, reason, at })
     }
 }
 
@@ -266,19 +291,20 @@ impl Holding {
                 attempt: 1,
                 stop: stop.clone(),
             };
-            let (shared, next) = (Arc::clone(shared), drive.next);
+            let from = From { order: drive.next, given_up_before: drive.given_up_before() };
+            let (shared, wishes) = (Arc::clone(shared), self.wishes.clone());
             let random = Random::new(self.random.next());
             self.aside.steps.spawn(async move {
                 let key = parked.key.clone();
-                Step { key, result: step(&shared, &parked, next, delivery, random).await }
+                Step { key, result: step(&shared, &parked, from, delivery, wishes, random).await }
             });
         }
     }
 
     /// A step has ended.
     pub(super) fn stepped(&mut self, StepEnded(Step { key, result }): StepEnded) {
-        if let StepResult::Handled { changes, .. } = &result {
-            self.count_handled(*changes);
+        if let StepResult::Handled { handled, .. } = &result {
+            self.count_handled(*handled);
         }
         let most = self.shared.options.run_changes_max;
         let range = self.lease.document.range.clone();
@@ -293,7 +319,7 @@ impl Holding {
                 self.forget(&key);
                 self.aside.elsewhere.insert(key);
             }
-            StepResult::Handled { changes, last } => {
+            StepResult::Handled { changes, last, .. } => {
                 let next = last.map_or(drive.next, |last| last.saturating_add(1));
                 let has_more = changes >= most && next > drive.next;
                 drive.next = drive.next.max(next);
@@ -316,6 +342,7 @@ impl Holding {
                     since: now,
                     range,
                     redrive: false,
+                    discard: None,
                 });
             }
             StepResult::Unread | StepResult::Stopped => {}
@@ -373,9 +400,21 @@ impl Holding {
 
     fn is_as_any_other(&mut self, key: &str) {
         self.aside.keys.remove(key);
-        if self.aside.drives.remove(key).is_some_and(|drive| drive.is_last) {
-            self.schedule.finish(key);
+        let Some(drive) = self.aside.drives.remove(key).filter(|drive| drive.is_last) else {
+            return;
+        };
+        if self.shared.feed.has_rising_order() {
+            // What was read from the container as well does not come twice.
+            for (page, mut changes) in self.schedule.take(key) {
+                changes.retain(|change| change.order >= drive.next);
+                if changes.is_empty() {
+                    self.progress.finished(page);
+                } else {
+                    self.schedule.push(key.to_owned(), page, changes);
+                }
+            }
         }
+        self.schedule.finish(key);
     }
 
     /// Ends trying a key again: it stays set aside.

@@ -116,7 +116,10 @@ impl HostTask {
                 let owner = found.document.owner.as_ref();
                 takes_from_dead |= owner.is_some_and(|owner| *owner != self.me.incarnation);
                 let Some(document) = self.taken(id, &found.document, &topology.document) else {
-                    // The saved positions were not listed with the topology that tells of them.
+                    // The saved positions were not listed with the topology that tells of them. When they are
+                    // gone, the operator has to rewind again.
+                    self.trouble =
+                        Some("the positions of the last rewind are not there".to_owned());
                     self.look_soon();
                     continue;
                 };

@@ -12,6 +12,8 @@ use crate::feed::{
     store::{Done, OPERATIONS_MAX, Operation, StoreFault},
 };
 
+/// The hosts of a processor: each reads the documents of all others with one beat.
+const HOSTS_MAX: usize = OPERATIONS_MAX - 2;
 /// The ranges that are asked for their "now" at the same time.
 const STARTS_MAX: usize = 16;
 
@@ -60,6 +62,10 @@ impl HostTask {
 
     async fn enter(&mut self, mut topology: Stored<Topology>) -> Result<(), StoreFault> {
         if !topology.document.members.contains(&self.me.incarnation) {
+            if topology.document.members.len() >= HOSTS_MAX {
+                let reason = format!("{HOSTS_MAX} hosts share it already, and no more can");
+                return Err(StoreFault::Refused(reason));
+            }
             topology.document.members.push(self.me.incarnation.clone());
             if topology.document.handler.is_none() {
                 topology.document.handler.clone_from(&self.shared.options.handler_name);

@@ -152,8 +152,11 @@ impl HostTask {
     }
 
     /// Makes changes, each of them whole, as many as fit into one transaction: the others are found again.
+    ///
+    /// Under the topology that was listed with the leases: who joined later may have taken one.
     async fn change_leases(&mut self, changes: Vec<Vec<Operation>>) {
-        let Some(touch) = self.touch() else { return };
+        let Some(Stored { document, etag, .. }) = self.listed_topology.clone() else { return };
+        let touch = Operation::Replace { document: Document::Topology(document), etag };
         let mut operations = vec![touch];
         for change in changes {
             if operations.len().saturating_add(change.len()) <= OPERATIONS_MAX {

@@ -347,6 +347,10 @@ impl Feed for MemoryFeed {
         })
     }
 
+    fn has_rising_order(&self) -> bool {
+        true
+    }
+
     fn range_of(&self, key: &str) -> BoxFuture<'_, Result<Option<FeedRange>, FeedFault>> {
         let hash = hash(key);
         Box::pin(self.request(move || {

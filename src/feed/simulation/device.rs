@@ -186,6 +186,10 @@ impl Feed for DeviceFeed {
         })
     }
 
+    fn has_rising_order(&self) -> bool {
+        self.feed.has_rising_order()
+    }
+
     fn range_of(&self, key: &str) -> BoxFuture<'_, Result<Option<FeedRange>, FeedFault>> {
         Box::pin(self.send(self.feed.range_of(key)))
     }

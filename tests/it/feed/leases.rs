@@ -114,6 +114,7 @@ fn parked(key: &str) -> Document {
         since: 4,
         range: FeedRange::full(),
         redrive: false,
+        discard: None,
     })
 }
 

@@ -2,11 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::watch;
+
 use crate::feed::{
     FeedRange,
     documents::Parked,
     handler::{Delivery, Outcome, Random, attempt},
-    holding::Shared,
+    holding::{Shared, Wish},
     source::{Change, FeedFault},
 };
 
@@ -18,9 +20,11 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) enum StepResult {
     /// The key is in another range.
     Elsewhere,
-    /// So many changes were handled; this is the order of the last one.
+    /// So many changes were read, so many of them handled, the others given up; this is the order of the
+    /// last one.
     Handled {
         changes: usize,
+        handled: usize,
         last: Option<u64>,
     },
     Poison {
@@ -33,12 +37,22 @@ pub(super) enum StepResult {
     Stopped,
 }
 
+/// What a step begins with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct From {
+    /// The order of the next change to read.
+    pub(super) order: u64,
+    /// What was stored before this time is given up, in seconds.
+    pub(super) given_up_before: Option<u64>,
+}
+
 /// One step: looks whether the key is in the range, reads the next changes of it, and handles them.
 pub(super) async fn step(
     shared: &Shared,
     parked: &Parked,
-    next: u64,
+    from: From,
     mut delivery: Delivery,
+    wishes: watch::Receiver<Wish>,
     random: Random,
 ) -> StepResult {
     let stop = delivery.stop.clone();
@@ -51,14 +65,14 @@ pub(super) async fn step(
                 return Ok(None);
             }
         }
-        shared.feed.read_key(&parked.key, next, most).await.map(Some)
+        shared.feed.read_key(&parked.key, from.order, most).await.map(Some)
     };
     let read = tokio::select! {
         biased;
         () = stop.cancelled() => return StepResult::Stopped,
         read = reading => read,
     };
-    let changes = match read {
+    let mut changes = match read {
         Ok(Some(changes)) => changes,
         Ok(None) => return StepResult::Elsewhere,
         Err(FeedFault::Unavailable(_) | FeedFault::Moved) => {
@@ -74,10 +88,14 @@ pub(super) async fn step(
         }
     };
     let found = changes.len();
-    let first = changes.first().map(|change| (change.order, change.lsn));
     let last = changes.last().map(|change: &Change| change.order);
-    if found == 0 {
-        return StepResult::Handled { changes: 0, last: None };
+    if let Some(before) = from.given_up_before {
+        changes.retain(|change| change.stored_at >= before);
+    }
+    let handled = changes.len();
+    let first = changes.first().map(|change| (change.order, change.lsn));
+    if handled == 0 {
+        return StepResult::Handled { changes: found, handled, last };
     }
     delivery.changes = changes.into();
     let place = tokio::select! {
@@ -85,10 +103,14 @@ pub(super) async fn step(
         () = stop.cancelled() => return StepResult::Stopped,
         place = Arc::clone(&shared.runs).acquire_owned() => place,
     };
+    // Nothing begins in a pause, nor when the lease is to be given away.
+    if *wishes.borrow() != Wish::Work {
+        return StepResult::Unread;
+    }
     let outcome = attempt(&*shared.handler, delivery, &shared.options, &shared.meter, random).await;
     drop(place);
     match outcome {
-        Outcome::Handled => StepResult::Handled { changes: found, last },
+        Outcome::Handled => StepResult::Handled { changes: found, handled, last },
         Outcome::Poison { reason, attempts } => StepResult::Poison { first, reason, attempts },
         Outcome::Stopped => StepResult::Stopped,
     }
