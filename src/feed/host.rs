@@ -120,8 +120,9 @@ pub(super) struct HostTask {
     resting: BTreeMap<String, Instant>,
     /// Leases that do not fit the partitions, as they were compared last: nobody takes them.
     unfit: BTreeSet<String>,
-    /// Leases whose documents cannot be read, and since when: whoever works on one may not know yet.
-    damaged: BTreeMap<String, Instant>,
+    /// Leases whose documents cannot be read, in which version and since when: whoever works on one may not
+    /// know yet.
+    damaged: BTreeMap<String, (String, Instant)>,
     /// Leases whose places cannot be used.
     misplaced: BTreeSet<String>,
     /// Members whose documents are gone, and since when.
@@ -130,8 +131,6 @@ pub(super) struct HostTask {
     listed_topology: Option<Stored<Topology>>,
     /// Where leases go on after a rewind, as it was listed.
     saved: Option<Saved>,
-    /// When the service stored the last beat, in seconds.
-    service_now: u64,
     suspect: Repair,
     suspect_since: Instant,
     next_beat: Instant,
@@ -173,7 +172,6 @@ impl HostTask {
             misplaced: BTreeSet::new(),
             listed_topology: None,
             saved: None,
-            service_now: 0,
             suspect: Repair::default(),
             suspect_since: now,
             next_beat: now,

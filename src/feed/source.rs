@@ -28,6 +28,10 @@ pub trait Feed: Send + Sync + 'static {
     /// that of a document without one.
     fn range_of(&self, key: &str) -> BoxFuture<'_, Result<Option<FeedRange>, FeedFault>>;
 
+    /// Whether a key is in a part of the range that it was said to be in. Asked only where parts of
+    /// partitions are read, for a key that has documents.
+    fn has_key(&self, part: &FeedRange, key: &str) -> BoxFuture<'_, Result<bool, FeedFault>>;
+
     /// Whether every change of a key has a higher order than all that were stored before, so that a change
     /// is known by it.
     fn has_rising_order(&self) -> bool {

@@ -261,6 +261,35 @@ impl Inner {
         })
     }
 
+    /// Whether a part of a partition has a document of a key.
+    async fn has_key(&self, part: &FeedRange, key: &str) -> Result<bool, FeedFault> {
+        let wrong = |error: CosmosError| fault(Fault::of(&error));
+        let text =
+            format!("SELECT TOP 1 c.id FROM c WHERE {} = @key", self.fields.key_expression());
+        let query = Query::from(text);
+        let query = match KeyKind::of(key) {
+            Some(KeyKind::Text(text)) => query.with_parameter("@key", text),
+            Some(KeyKind::Number(number)) => query.with_parameter("@key", number),
+            Some(KeyKind::Flag(flag)) => query.with_parameter("@key", flag),
+            // It has no place, so whoever asks goes by another rule.
+            Some(KeyKind::Document(_)) | None => return Ok(false),
+        };
+        let (query, scope) = (query.map_err(wrong)?, scope(part).map_err(wrong)?);
+        let options = QueryOptions::default().with_operation_options(Purpose::Feed.options());
+        let starting = self.container.query_items::<Box<RawValue>>(query, scope, Some(options));
+        let items = Purpose::Feed.within(Box::pin(starting)).await.map_err(fault)?;
+        let mut pages = items.into_pages();
+        loop {
+            match tokio::time::timeout(Purpose::Feed.time_max(), pages.next()).await {
+                Ok(Some(Ok(page))) if page.items().is_empty() => {}
+                Ok(Some(Ok(_))) => return Ok(true),
+                Ok(Some(Err(error))) => return Err(wrong(error)),
+                Ok(None) => return Ok(false),
+                Err(_) => return Err(FeedFault::Unavailable("no answer in time".to_owned())),
+            }
+        }
+    }
+
     /// The query for the documents of a key. A document without one is looked for everywhere by its id.
     fn key_query(
         &self,
@@ -349,6 +378,12 @@ impl Feed for CosmosFeed {
     ) -> BoxFuture<'_, Result<Box<dyn FeedReader>, FeedFault>> {
         let (inner, range, position) = (Arc::clone(&self.inner), range.clone(), position.clone());
         Box::pin(inner.open_reader(range, position))
+    }
+
+    /// One query in the part, about 3 RU.
+    fn has_key(&self, part: &FeedRange, key: &str) -> BoxFuture<'_, Result<bool, FeedFault>> {
+        let (part, key) = (part.clone(), key.to_owned());
+        async move { Box::pin(self.inner.has_key(&part, &key)).await }.boxed()
     }
 
     fn has_rising_order(&self) -> bool {

@@ -97,6 +97,11 @@ impl FeedFields {
         self.is_rising
     }
 
+    /// The key as a query names it.
+    pub(super) fn key_expression(&self) -> String {
+        self.key.expression()
+    }
+
     /// The order as a query names it.
     pub(super) fn order_expression(&self) -> String {
         self.order.expression()

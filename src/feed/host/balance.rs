@@ -55,7 +55,7 @@ impl HostTask {
         let rests = |(id, lease): &(&String, &Stored<Lease>)| {
             !self.resting.contains_key(*id)
                 && !self.unfit.contains(*id)
-                && !self.is_just_damaged(&lease.document)
+                && !self.is_just_damaged(lease)
         };
         self.leases.iter().filter(rests).map(owned).collect()
     }
@@ -172,7 +172,7 @@ impl HostTask {
             );
             lease = self.new_lease(lease.range, goal.position);
             lease.done_at = goal.done_at;
-            lease.epoch = self.service_now;
+            lease.epoch = self.shared.service_now();
         }
         lease.owner = Some(self.me.incarnation.clone());
         lease.epoch = lease.epoch.saturating_add(1);

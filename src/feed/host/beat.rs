@@ -88,7 +88,6 @@ impl HostTask {
                 _ => {}
             }
         }
-        self.service_now = service_now;
         let ahead = i64::try_from(service_now).unwrap_or_default();
         let ahead = ahead.saturating_sub(self.shared.clock.now().as_second());
         self.shared.skew.store(ahead, Ordering::Relaxed);

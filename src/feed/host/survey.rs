@@ -61,13 +61,16 @@ impl HostTask {
     /// topology changes, or has lost its right to act after the expiry: until then nobody takes it.
     pub(super) async fn note_damaged(&mut self) {
         let now = Instant::now();
-        let is_damaged =
-            |id: &String| self.leases.get(id).is_some_and(|lease| lease.document.is_damaged);
         let known = std::mem::take(&mut self.damaged);
-        let damaged = self.leases.keys().filter(|id| is_damaged(id));
-        self.damaged =
-            damaged.map(|id| (id.clone(), known.get(id).copied().unwrap_or(now))).collect();
-        if self.damaged.keys().any(|id| !known.contains_key(id))
+        for (id, lease) in self.leases.iter().filter(|(_, lease)| lease.document.is_damaged) {
+            let before = known.get(id).filter(|(etag, _)| *etag == lease.etag);
+            let since = before.map_or(now, |(_, since)| *since);
+            self.damaged.insert(id.clone(), (lease.etag.clone(), since));
+        }
+        let is_new = |(id, (etag, _)): (&String, &(String, Instant))| {
+            known.get(id).is_none_or(|(known, _)| known != etag)
+        };
+        if self.damaged.iter().any(is_new)
             && let Some(touch) = self.touch()
         {
             self.announce(touch).await;
@@ -78,10 +81,11 @@ impl HostTask {
     }
 
     /// Whether whoever worked on a lease may not have seen yet that its document cannot be read.
-    pub(super) fn is_just_damaged(&self, lease: &Lease) -> bool {
+    pub(super) fn is_just_damaged(&self, lease: &Stored<Lease>) -> bool {
         let expiry = self.shared.options.expiry;
-        let since = self.damaged.get(&lease.id());
-        lease.is_damaged && since.is_none_or(|since| since.elapsed() < expiry)
+        let known = self.damaged.get(&lease.document.id());
+        let known = known.filter(|(etag, _)| *etag == lease.etag);
+        lease.document.is_damaged && known.is_none_or(|(_, since)| since.elapsed() < expiry)
     }
 
     /// A lease in the place of one that is gone. Its epoch begins with the service's time in seconds, which
@@ -91,7 +95,7 @@ impl HostTask {
         let topology = &self.listed_topology.as_ref()?.document;
         let goal = restart::lost(topology, self.saved.as_ref(), &range)?;
         let lease = Lease {
-            epoch: self.service_now,
+            epoch: self.shared.service_now(),
             done_at: goal.done_at,
             ..self.new_lease(range, goal.position)
         };
@@ -118,7 +122,7 @@ impl HostTask {
             let topology = &self.listed_topology.as_ref()?.document;
             let goal = restart::lost(topology, self.saved.as_ref(), &lease.range)?;
             (lease.position, lease.done_at) = (goal.position, goal.done_at);
-            lease.epoch = lease.epoch.max(self.service_now);
+            lease.epoch = lease.epoch.max(self.shared.service_now());
             lease.generation = topology.generation;
         }
         let has_same_id = |found: &&&Stored<Lease>| found.document.id() == lease.id();
@@ -232,7 +236,7 @@ impl HostTask {
                 .is_some_and(|topology| topology.document.members.contains(owner))
         };
         match &lease.document.owner {
-            None => self.is_just_damaged(&lease.document),
+            None => self.is_just_damaged(lease),
             Some(owner) if *owner == self.me.incarnation => {
                 self.held.contains_key(&lease.document.id())
             }

@@ -347,6 +347,13 @@ impl Feed for MemoryFeed {
         })
     }
 
+    fn has_key(&self, part: &FeedRange, key: &str) -> BoxFuture<'_, Result<bool, FeedFault>> {
+        let (hash, part) = (hash(key), part.clone());
+        Box::pin(
+            self.request(move || Ok(part.begin() <= hash.as_str() && hash.as_str() < part.end())),
+        )
+    }
+
     fn has_rising_order(&self) -> bool {
         true
     }

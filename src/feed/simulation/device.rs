@@ -186,6 +186,10 @@ impl Feed for DeviceFeed {
         })
     }
 
+    fn has_key(&self, part: &FeedRange, key: &str) -> BoxFuture<'_, Result<bool, FeedFault>> {
+        Box::pin(self.send(self.feed.has_key(part, key)))
+    }
+
     fn has_rising_order(&self) -> bool {
         self.feed.has_rising_order()
     }

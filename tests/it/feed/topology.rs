@@ -263,3 +263,31 @@ async fn partitions_are_those_seen_last_when_the_service_does_not_answer() {
     assert_eq!(watched.feed.ranges().await.unwrap().len(), 3);
     watched.end().await;
 }
+
+#[tokio::test]
+async fn it_is_known_where_a_key_is() {
+    let watched = Watched::new(Mode::Lenient, 1).await;
+    let mut streams = Streams::new();
+    watched.append(&mut streams).await;
+    let mut counts = [0, 0];
+    for key in streams.keys() {
+        assert_eq!(watched.feed.range_of(key).await, Ok(Some(FeedRange::full())));
+        for (half, count) in halves().iter().zip(&mut counts) {
+            *count += u64::from(watched.feed.has_key(half, key).await.unwrap());
+        }
+    }
+    // Each is in one of the halves, and both have some.
+    assert_eq!(counts.iter().sum::<u64>(), 16, "{counts:?}");
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+    watched.split(0).await;
+    let other = watched.other_feed().await;
+    let partitions = other.ranges().await.unwrap();
+    for key in streams.keys() {
+        let home = watched.feed.range_of(key).await.unwrap().unwrap();
+        assert!(partitions.contains(&home), "{home}");
+        assert!(watched.feed.has_key(&home, key).await.unwrap());
+    }
+    // A document without a key has no place.
+    assert_eq!(watched.feed.range_of("?id").await, Ok(None));
+    watched.end().await;
+}

@@ -61,7 +61,16 @@ pub(super) async fn step(
         // What was set aside in a part of the range is in it.
         if !delivery.range.contains(&parked.range) {
             let home = shared.feed.range_of(&parked.key).await?;
-            if !is_at_home(&delivery.range, &parked.range, home.as_ref()) {
+            let is_at_home = match is_at_home(&delivery.range, &parked.range, home.as_ref()) {
+                Some(is_at_home) => is_at_home,
+                // Where parts are not read, the leases are about to become one.
+                None => shared
+                    .feed
+                    .has_key(&delivery.range, &parked.key)
+                    .await
+                    .map_err(|fault| FeedFault::Unavailable(fault.to_string()))?,
+            };
+            if !is_at_home {
                 return Ok(None);
             }
         }
@@ -116,11 +125,21 @@ pub(super) async fn step(
     }
 }
 
-/// Whether a key that was set aside in one range is in a lease. `home` is as narrow as the feed knows; of
-/// a key that has no place, the lease at the beginning of the range takes care.
-pub(super) fn is_at_home(lease: &FeedRange, parked: &FeedRange, home: Option<&FeedRange>) -> bool {
-    match home {
-        Some(home) => lease.contains(&home.intersection(parked).unwrap_or_else(|| home.clone())),
-        None => lease.begin() <= parked.begin() && parked.begin() < lease.end(),
+/// Whether a key that was set aside in one range is in a lease; nothing where the lease is only a part of
+/// where it may be. `home` is as narrow as the feed knows; of a key that has no place, the lease at the
+/// beginning of the range takes care.
+pub(super) fn is_at_home(
+    lease: &FeedRange,
+    parked: &FeedRange,
+    home: Option<&FeedRange>,
+) -> Option<bool> {
+    let Some(home) = home else {
+        return Some(lease.begin() <= parked.begin() && parked.begin() < lease.end());
+    };
+    let home = home.intersection(parked).unwrap_or_else(|| home.clone());
+    match lease {
+        lease if lease.contains(&home) => Some(true),
+        lease if lease.overlaps(&home) => None,
+        _ => Some(false),
     }
 }

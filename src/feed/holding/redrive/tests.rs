@@ -229,13 +229,16 @@ fn a_key_is_at_home_in_one_lease() {
     let is_home =
         |lease: &FeedRange, home: Option<FeedRange>| is_at_home(lease, &parked, home.as_ref());
     // As it was, split, and merged.
-    assert!(is_home(&parked, Some(range("10", "40"))));
-    assert!(is_home(&range("20", "40"), Some(range("20", "40"))));
-    assert!(!is_home(&range("10", "20"), Some(range("20", "40"))));
-    assert!(is_home(&FeedRange::full(), Some(FeedRange::full())));
+    assert_eq!(is_home(&parked, Some(range("10", "40"))), Some(true));
+    assert_eq!(is_home(&range("20", "40"), Some(range("20", "40"))), Some(true));
+    assert_eq!(is_home(&range("10", "20"), Some(range("20", "40"))), Some(false));
+    assert_eq!(is_home(&FeedRange::full(), Some(FeedRange::full())), Some(true));
     // A part of a partition, where parts are read.
-    assert!(is_home(&parked, Some(FeedRange::full())));
-    assert!(!is_home(&range("", "10"), Some(FeedRange::full())));
+    assert_eq!(is_home(&parked, Some(FeedRange::full())), Some(true));
+    assert_eq!(is_home(&range("", "10"), Some(FeedRange::full())), Some(false));
+    // Split since, and merged again.
+    assert_eq!(is_home(&range("10", "20"), Some(range("10", "40"))), None);
     // A document without a key.
-    assert!(is_home(&range("10", "20"), None) && !is_home(&range("20", "40"), None));
+    assert_eq!(is_home(&range("10", "20"), None), Some(true));
+    assert_eq!(is_home(&range("20", "40"), None), Some(false));
 }
