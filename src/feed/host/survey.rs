@@ -34,9 +34,8 @@ impl HostTask {
         if repair != self.suspect {
             // Whoever still works on a lease that is gone looks at the leases when the topology changes,
             // or has lost its right to act after the expiry.
-            (self.suspect, self.suspect_since) = (repair, now);
-            if let Some(touch) = self.touch() {
-                self.announce(touch).await;
+            if self.announce().await {
+                (self.suspect, self.suspect_since) = (repair, Instant::now());
             }
             self.look_soon();
             return;
@@ -70,10 +69,11 @@ impl HostTask {
         let is_new = |(id, (etag, _)): (&String, &(String, Instant))| {
             known.get(id).is_none_or(|(known, _)| known != etag)
         };
-        if self.damaged.iter().any(is_new)
-            && let Some(touch) = self.touch()
-        {
-            self.announce(touch).await;
+        if self.damaged.iter().any(is_new) && !self.announce().await {
+            // Who was not told may work for longer: it is told next time, and waited for from then on.
+            self.damaged
+                .retain(|id, (etag, _)| known.get(id).is_some_and(|(known, _)| known == etag));
+            self.look_soon();
         }
         if !self.damaged.is_empty() {
             self.look_soon();
@@ -146,13 +146,17 @@ impl HostTask {
         Some(Operation::Replace { document, etag: topology.etag.clone() })
     }
 
-    /// Lets all hosts look at the leases.
-    async fn announce(&mut self, touch: Operation) {
+    /// Lets all hosts look at the leases. Says whether they will: a change of somebody else may be older than
+    /// what they are to see.
+    async fn announce(&mut self) -> bool {
+        let Some(touch) = self.touch() else { return false };
+        self.next_beat = Instant::now();
         match self.shared.leases.commit(vec![touch]).await {
-            Ok(_) | Err(StoreFault::Conflict { .. }) => {}
+            Ok(_) => return true,
+            Err(StoreFault::Conflict { .. }) => {}
             Err(fault) => self.note(&fault),
         }
-        self.next_beat = Instant::now();
+        false
     }
 
     /// Makes changes, each of them whole, as many as fit into one transaction: the others are found again.
