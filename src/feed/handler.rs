@@ -8,9 +8,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::{
-    FeedRange, metrics::Meter, options::BACKOFF_MAX, options::ProcessorOptions, source::Change,
-};
+use super::{FeedRange, holding::Shared, options::BACKOFF_MAX, source::Change};
 
 /// Handles changes.
 ///
@@ -77,13 +75,15 @@ pub(super) enum Outcome {
 }
 
 /// Tries a handler until it succeeds, the tries or the time are used up, or the host must stop.
+///
+/// Before each attempt the right to act is looked at: whoever cancels may be as late as this, after the
+/// whole process was frozen.
 pub(super) async fn attempt(
-    handler: &dyn Handler,
+    shared: &Shared,
     mut delivery: Delivery,
-    options: &ProcessorOptions,
-    meter: &Meter,
     mut random: Random,
 ) -> Outcome {
+    let options = &shared.options;
     if let Some(problem) = delivery.changes.iter().find_map(|change| change.problem) {
         return Outcome::Poison { reason: problem.to_owned(), attempts: 0 };
     }
@@ -91,14 +91,17 @@ pub(super) async fn attempt(
     let mut backoff = options.backoff;
     loop {
         let begun = Instant::now();
+        if begun >= *shared.fence.borrow() {
+            return Outcome::Stopped;
+        }
         let left = deadline.map(|deadline| deadline.saturating_duration_since(begun));
         let time_max = left.unwrap_or(Duration::MAX).min(options.attempt_time_max);
         let fault = tokio::select! {
             biased;
             () = delivery.stop.cancelled() => return Outcome::Stopped,
-            fault = once(handler, &delivery, time_max) => fault,
+            fault = once(&*shared.handler, &delivery, time_max) => fault,
         };
-        meter.attempted(begun.elapsed(), fault.is_err());
+        shared.meter.attempted(begun.elapsed(), fault.is_err());
         let Err(fault) = fault else { return Outcome::Handled };
         let attempts = delivery.attempt;
         let wait = backoff.min(BACKOFF_MAX).mul_f64(random.fraction());

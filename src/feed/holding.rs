@@ -268,6 +268,10 @@ impl Holding {
                 }
                 Some(ended) = self.running.join_next(), if !self.running.is_empty() => {
                     let Ok(Ended { key, pages, changes, outcome }) = ended else { return End::Fenced };
+                    if outcome == Outcome::Stopped && !self.stop.is_cancelled() {
+                        // The right to act had ended when it was to begin.
+                        return End::Fenced;
+                    }
                     self.ended(&key, &pages, &changes, outcome);
                 }
                 Some(step) = self.aside.next() => self.stepped(step),
@@ -378,8 +382,7 @@ impl Holding {
         };
         let random = Random::new(self.random.next());
         self.running.spawn(async move {
-            let meter = &shared.meter;
-            let outcome = attempt(&*shared.handler, delivery, &shared.options, meter, random).await;
+            let outcome = attempt(&shared, delivery, random).await;
             drop(permit);
             Ended { key: run.key, pages: run.pages, changes, outcome }
         });
@@ -424,7 +427,7 @@ impl Holding {
                 self.state.moved = Some(Instant::now());
                 self.commits.park(parked, pages.to_vec());
             }
-            // The loop ends before it comes here again.
+            // The loop ends, or everything is given away unfinished.
             Outcome::Stopped => {}
         }
     }

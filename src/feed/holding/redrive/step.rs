@@ -116,7 +116,7 @@ pub(super) async fn step(
     if *wishes.borrow() != Wish::Work {
         return StepResult::Unread;
     }
-    let outcome = attempt(&*shared.handler, delivery, &shared.options, &shared.meter, random).await;
+    let outcome = attempt(shared, delivery, random).await;
     drop(place);
     match outcome {
         Outcome::Handled => StepResult::Handled { changes: found, handled, last },
