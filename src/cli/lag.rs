@@ -27,7 +27,7 @@ use crate::{
         ControlError, CosmosFeed, CosmosLeases, Feed as _, FeedFault, LeaseStore as _,
         documents::{Activity, Document, Host, Lag, Lease, Position, Saved, Stored, Topology},
         liveness::EXPIRY,
-        options::ATTEMPT_TIME_MAX,
+        options::STALLED_AFTER,
         restart,
     },
 };
@@ -39,10 +39,6 @@ const QUESTIONS_MAX: usize = 8;
 /// After this time without a beat a worker is shown as gone: longer than its expiry, because the clock of
 /// this machine is not that of the service.
 const GONE_AFTER: Duration = EXPIRY.saturating_mul(2);
-/// After this time without a checkpoint, with something to do, a range is shown as stalled: one attempt of
-/// a handler takes less.
-const STALLED_AFTER: Duration = ATTEMPT_TIME_MAX;
-
 const EXAMPLES: &str = "\
 The states: idle, nothing to do; working; stalled, nothing was finished for 30 seconds though there is
 something to do; paused; unowned, no worker has it. Transactions are counted by their numbers, so there
@@ -311,15 +307,7 @@ impl Known {
 
     /// Where a lease goes on: where the processor was rewound to, unless its owner has seen that already.
     fn position(&self, lease: &Lease) -> Position {
-        let saved = self.saved.as_ref();
-        let goal = if lease.is_damaged {
-            restart::lost(&self.topology, saved, &lease.range)
-        } else if lease.generation < self.topology.generation {
-            restart::rewound(&self.topology, saved, &lease.range)
-        } else {
-            None
-        };
-        goal.map_or_else(|| lease.position.clone(), |goal| goal.position)
+        restart::next_place(&self.topology, self.saved.as_ref(), lease).position
     }
 
     /// The instance that has a lease, unless it is gone.

@@ -208,17 +208,8 @@ impl Control {
         let overview = self.overview().await?;
         let topology = overview.topology.ok_or(ControlError::NoProcessor)?;
         let saved = |lease: Lease| {
-            let goal = if lease.is_damaged {
-                restart::lost(&topology, overview.saved.as_ref(), &lease.range)
-            } else if lease.generation < topology.generation {
-                restart::rewound(&topology, overview.saved.as_ref(), &lease.range)
-            } else {
-                None
-            };
-            let (position, done_at) = match goal {
-                Some(goal) => (goal.position, goal.done_at),
-                None => (lease.position, lease.done_at),
-            };
+            let goal = restart::next_place(&topology, overview.saved.as_ref(), &lease);
+            let (position, done_at) = (goal.position, goal.done_at);
             SavedPosition { range: lease.range, position, done_at }
         };
         Ok(Positions { positions: overview.leases.into_iter().map(saved).collect() })

@@ -51,6 +51,18 @@ fn in_time(position: &Position) -> i64 {
     }
 }
 
+/// Where whoever takes a lease next goes on: at its own place, unless it was rewound or spoiled since.
+pub fn next_place(topology: &Topology, saved: Option<&Saved>, lease: &Lease) -> Goal {
+    let goal = if lease.is_damaged {
+        lost(topology, saved, &lease.range)
+    } else if lease.generation < topology.generation {
+        rewound(topology, saved, &lease.range)
+    } else {
+        None
+    };
+    goal.unwrap_or_else(|| Goal { position: lease.position.clone(), done_at: lease.done_at })
+}
+
 /// Where the last rewind sends a range; nothing before the first rewind, and where the saved positions are
 /// not those of that rewind.
 pub fn rewound(topology: &Topology, saved: Option<&Saved>, range: &FeedRange) -> Option<Goal> {

@@ -7,6 +7,8 @@ use azure_data_cosmos::{
     options::{ContentResponseOnWrite, OperationOptions},
 };
 
+use futures::{Stream, StreamExt as _};
+
 use crate::{
     config::StoreOptions,
     cosmos::{ConnectError, TimeLimits, connect, operation_options, status_of},
@@ -101,6 +103,17 @@ impl Purpose {
     ) -> Result<T, Fault> {
         match tokio::time::timeout(self.time_max(), work).await {
             Ok(result) => result.map_err(|error| Fault::of(&error)),
+            Err(_) => Err(Fault::Unavailable("no answer in time".to_owned())),
+        }
+    }
+
+    /// The next page of the SDK; nothing behind the last one.
+    pub(super) async fn next<T>(
+        self,
+        pages: &mut (impl Stream<Item = Result<T, CosmosError>> + Unpin),
+    ) -> Result<Option<T>, Fault> {
+        match tokio::time::timeout(self.time_max(), pages.next()).await {
+            Ok(page) => page.transpose().map_err(|error| Fault::of(&error)),
             Err(_) => Err(Fault::Unavailable("no answer in time".to_owned())),
         }
     }

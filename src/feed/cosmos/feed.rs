@@ -12,7 +12,7 @@ use azure_data_cosmos::{
         ReadFeedRangesOptions,
     },
 };
-use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
+use futures::{FutureExt as _, future::BoxFuture};
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
@@ -97,11 +97,7 @@ impl Inner {
             .with_force_refresh(refresh);
         let reading = Box::pin(self.container.read_feed_ranges(Some(options)));
         let ranges = Purpose::Feed.within(reading).await?;
-        let read = ranges.iter().map(|range| {
-            FeedRange::new(range.min_inclusive().to_hex(), range.max_exclusive().to_hex())
-                .map_err(|error| Fault::Unavailable(format!("a partition has no range: {error}")))
-        });
-        read.collect()
+        ranges.iter().map(range_of).collect()
     }
 
     /// The partitions that a range is in, as the SDK remembers them.
@@ -221,12 +217,7 @@ impl Inner {
         let mut pages = items.into_pages();
         let mut changes = Vec::new();
         while changes.len() < changes_max {
-            let page = match tokio::time::timeout(Purpose::Feed.time_max(), pages.next()).await {
-                Ok(Some(Ok(page))) => page,
-                Ok(Some(Err(error))) => return Err(fault(Fault::of(&error))),
-                Ok(None) => break,
-                Err(_) => return Err(FeedFault::Unavailable("no answer in time".to_owned())),
-            };
+            let Some(page) = Purpose::Feed.next(&mut pages).await.map_err(fault)? else { break };
             let found = page.into_items().into_iter();
             let found = found.map(|document| self.fields.change(document, None, None, false));
             changes.extend(found.filter(|change| change.key == key));
@@ -253,12 +244,7 @@ impl Inner {
         let key = PartitionKey::from(value);
         let looking = Box::pin(self.container.feed_range_from_partition_key(key, Some(options)));
         let ranges = Purpose::Feed.within(looking).await.map_err(fault)?;
-        let range = ranges.first().map(|range| {
-            FeedRange::new(range.min_inclusive().to_hex(), range.max_exclusive().to_hex())
-        });
-        range.transpose().map_err(|error| {
-            FeedFault::Unavailable(format!("the partition of a key has no range: {error}"))
-        })
+        ranges.first().map(range_of).transpose().map_err(fault)
     }
 
     /// Whether a part of a partition has a document of a key.
@@ -279,15 +265,12 @@ impl Inner {
         let starting = self.container.query_items::<Box<RawValue>>(query, scope, Some(options));
         let items = Purpose::Feed.within(Box::pin(starting)).await.map_err(fault)?;
         let mut pages = items.into_pages();
-        loop {
-            match tokio::time::timeout(Purpose::Feed.time_max(), pages.next()).await {
-                Ok(Some(Ok(page))) if page.items().is_empty() => {}
-                Ok(Some(Ok(_))) => return Ok(true),
-                Ok(Some(Err(error))) => return Err(wrong(error)),
-                Ok(None) => return Ok(false),
-                Err(_) => return Err(FeedFault::Unavailable("no answer in time".to_owned())),
+        while let Some(page) = Purpose::Feed.next(&mut pages).await.map_err(fault)? {
+            if !page.items().is_empty() {
+                return Ok(true);
             }
         }
+        Ok(false)
     }
 
     /// The query for the documents of a key. A document without one is looked for everywhere by its id.
@@ -318,13 +301,9 @@ impl Inner {
 pub(super) async fn next(
     pages: &mut Pages,
 ) -> Result<azure_data_cosmos::feed::FeedPage<ChangeFeedItem<Document>>, Fault> {
-    match tokio::time::timeout(Purpose::Feed.time_max(), pages.next()).await {
-        Ok(Some(Ok(page))) => Ok(page),
-        Ok(Some(Err(error))) => Err(Fault::of(&error)),
-        // After an error only.
-        Ok(None) => Err(Fault::Gone("the feed has ended".to_owned())),
-        Err(_) => Err(Fault::Unavailable("no answer in time".to_owned())),
-    }
+    // It ends after an error only.
+    let page = Purpose::Feed.next(pages).await?;
+    page.ok_or_else(|| Fault::Gone("the feed has ended".to_owned()))
 }
 
 /// What a failure means where no place is to blame.
@@ -334,6 +313,12 @@ pub(super) fn fault(fault: Fault) -> FeedFault {
         Fault::Gone(_) => FeedFault::Moved,
         Fault::BadRequest(reason) | Fault::Refused(reason) => FeedFault::Refused(reason),
     }
+}
+
+/// The range of a partition, as the SDK gives it.
+fn range_of(range: &azure_data_cosmos::feed::FeedRange) -> Result<FeedRange, Fault> {
+    FeedRange::new(range.min_inclusive().to_hex(), range.max_exclusive().to_hex())
+        .map_err(|error| Fault::Unavailable(format!("a partition has no range: {error}")))
 }
 
 fn scope(range: &FeedRange) -> Result<FeedScope, CosmosError> {

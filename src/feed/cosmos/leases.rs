@@ -10,7 +10,7 @@ use azure_data_cosmos::{
     models::TransactionalBatchOperationResult,
     options::{BatchDeleteOptions, BatchOptions, BatchReplaceOptions, Precondition, QueryOptions},
 };
-use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
+use futures::{FutureExt as _, future::BoxFuture};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -132,15 +132,8 @@ impl CosmosLeases {
         let items = Purpose::Leases.within(Box::pin(starting)).await.map_err(fault)?;
         let mut pages = items.into_pages();
         let mut names = BTreeSet::new();
-        loop {
-            match tokio::time::timeout(Purpose::Leases.time_max(), pages.next()).await {
-                Ok(Some(Ok(page))) => {
-                    names.extend(page.into_items().into_iter().map(|named| named.processor));
-                }
-                Ok(Some(Err(error))) => return Err(fault(Fault::of(&error))),
-                Ok(None) => break,
-                Err(_) => return Err(StoreFault::Unavailable("no answer in time".to_owned())),
-            }
+        while let Some(page) = Purpose::Leases.next(&mut pages).await.map_err(fault)? {
+            names.extend(page.into_items().into_iter().map(|named| named.processor));
         }
         let of = |processor| Self { container: opened.clone(), processor, charge: Arc::default() };
         Ok(names.into_iter().map(of).collect())
@@ -159,19 +152,13 @@ impl CosmosLeases {
         let items = Purpose::Leases.within(Box::pin(starting)).await.map_err(fault)?;
         let mut pages = items.into_pages();
         let mut documents = Vec::new();
-        loop {
-            match tokio::time::timeout(Purpose::Leases.time_max(), pages.next()).await {
-                Ok(Some(Ok(page))) => {
-                    self.charge.add(page.diagnostics().total_request_charge().value());
-                    for document in page.into_items() {
-                        documents.push(read(&document)?);
-                    }
-                }
-                Ok(Some(Err(error))) => return Err(fault(Fault::of(&error))),
-                Ok(None) => return Ok(documents),
-                Err(_) => return Err(StoreFault::Unavailable("no answer in time".to_owned())),
+        while let Some(page) = Purpose::Leases.next(&mut pages).await.map_err(fault)? {
+            self.charge.add(page.diagnostics().total_request_charge().value());
+            for document in page.into_items() {
+                documents.push(read(&document)?);
             }
         }
+        Ok(documents)
     }
 
     async fn commit_all(&self, operations: Vec<Operation>) -> Result<Vec<Done>, StoreFault> {

@@ -31,6 +31,12 @@ enum UnderWay {
     Look,
 }
 
+/// The place among the operations of a checkpoint of the first key that is tried again: before it are those
+/// that are set aside, and what is kept of those that were given up.
+fn first_driven(parked: &[(Parked, Vec<u64>)], driven: &[DriveChange]) -> usize {
+    parked.len().saturating_add(driven.iter().filter_map(DriveChange::keeps).count())
+}
+
 /// What a holding makes durable.
 pub(super) struct Commits {
     parks: Vec<(Parked, Vec<u64>)>,
@@ -223,9 +229,8 @@ impl Holding {
                 if !parked.is_empty() || driven.iter().any(DriveChange::is_last) {
                     self.shared.look.notify_one();
                 }
-                let kept = driven.iter().filter_map(DriveChange::keeps).count();
-                let before = parked.len().saturating_add(kept);
-                for (change, done) in driven.iter().zip(done.into_iter().skip(before)) {
+                let first = first_driven(&parked, &driven);
+                for (change, done) in driven.iter().zip(done.into_iter().skip(first)) {
                     self.driven(change, done);
                 }
                 for (parked, pages) in parked {
@@ -258,8 +263,7 @@ impl Holding {
                 Err(StoreFault::Conflict { operation, missing }),
             ) => {
                 // The lease is the last of the operations; before it are the keys that are tried again.
-                let kept = driven.iter().filter_map(DriveChange::keeps).count();
-                let place = operation.checked_sub(parked.len().saturating_add(kept));
+                let place = operation.checked_sub(first_driven(&parked, &driven));
                 let Some(change) = place.and_then(|place| driven.get(place)) else {
                     return Some(End::Lost);
                 };

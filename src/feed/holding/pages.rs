@@ -173,7 +173,7 @@ impl Holding {
         let is_done = self.progress.is_done();
         let (read, stored) = self.state.lsn;
         let transactions = u64::try_from(stored.saturating_sub(read)).unwrap_or_default();
-        let was_caught_up = std::mem::replace(&mut self.state.is_caught_up, is_done && was_empty);
+        self.state.is_caught_up = is_done && was_empty;
         // Where nothing is open, what comes next was stored after what was read last.
         let oldest = self.progress.oldest().or(self.read_at);
         let age = oldest.map_or(0, |oldest| self.shared.service_now().saturating_sub(oldest));
@@ -184,9 +184,8 @@ impl Holding {
         }
         let is_durable = is_done && self.commits.is_durable(&self.progress);
         self.state.undurable = if is_durable { None } else { self.state.undurable.or(Some(now)) };
-        let is_news = self.state.is_caught_up && (was_empty || !was_caught_up);
         self.seen.send_replace(self.state.clone());
-        if is_news && self.shared.waiting.load(Ordering::Relaxed) > 0 {
+        if self.state.is_caught_up && self.shared.waiting.load(Ordering::Relaxed) > 0 {
             self.shared.news.notify_one();
         }
     }
