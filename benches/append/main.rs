@@ -19,9 +19,11 @@
 
 mod load;
 mod null_server;
+#[path = "../harness/parts.rs"]
+mod parts;
 mod process;
 
-use std::path::PathBuf;
+use parts::{chosen, median, scratch};
 use std::time::Duration;
 
 use cosmos_event_store::{Credential, EventStore, StoreOptions, provision};
@@ -56,13 +58,6 @@ impl Scale {
     }
 }
 
-/// Where the folders of the benchmark are made: on the disk that the build is on, because a folder in
-/// memory would make durable commits free.
-fn scratch() -> tempfile::TempDir {
-    let base = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    tempfile::Builder::new().prefix("bench").tempdir_in(base).unwrap()
-}
-
 fn main() {
     // `cargo test --benches` runs this too; only `cargo bench` says that it means it.
     if !std::env::args().any(|argument| argument == "--bench") {
@@ -82,13 +77,6 @@ fn main() {
             Box::pin(process::import_and_start(&scale)).await;
         }
     });
-}
-
-/// `cargo bench --bench append -- grow` runs one part; without a name all parts run.
-fn chosen(part: &str) -> bool {
-    let mut parts =
-        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
-    parts.peek().is_none() || parts.any(|named| named == part)
 }
 
 async fn store_on(endpoint: &str, key: &str) -> EventStore {
@@ -144,9 +132,4 @@ async fn append_last_tenth_vs_first(scale: &Scale) {
         rates[1]
     );
     cosmos.shutdown().await.unwrap();
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

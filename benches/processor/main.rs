@@ -21,11 +21,14 @@ mod idle;
 mod ledger;
 mod log;
 mod moves;
+#[path = "../harness/parts.rs"]
+mod parts;
 mod sdk;
 mod slow_handler;
 mod throughput;
 
-use std::{path::PathBuf, time::Duration};
+use parts::{chosen, median, scratch};
+use std::time::Duration;
 
 /// How much work a run does.
 struct Scale {
@@ -47,13 +50,6 @@ impl Scale {
             Self { failovers: 3, idle: Duration::from_mins(1), logs: 10, rounds: 3 }
         }
     }
-}
-
-/// Where the folders of the benchmark are made: on the disk that the build is on, because a folder in
-/// memory would make durable commits free.
-fn scratch() -> tempfile::TempDir {
-    let base = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    tempfile::Builder::new().prefix("bench").tempdir_in(base).unwrap()
 }
 
 fn main() {
@@ -89,16 +85,4 @@ fn main() {
             Box::pin(idle::requests(&scale)).await;
         }
     });
-}
-
-/// `cargo bench --bench processor -- idle` runs one part; without a name all parts run.
-fn chosen(part: &str) -> bool {
-    let mut parts =
-        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
-    parts.peek().is_none() || parts.any(|named| named == part)
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -20,9 +20,12 @@
 mod client;
 mod commands;
 mod memory;
+#[path = "../harness/parts.rs"]
+mod parts;
 mod rates;
 
-use std::{path::PathBuf, time::Duration};
+use parts::{chosen, median, scratch};
+use std::time::Duration;
 
 use cosmos_event_store::{
     Credential, EventStore, StoreOptions,
@@ -53,25 +56,6 @@ impl Scale {
             Self { rounds: 7, round: Duration::from_secs(2), memory: Duration::from_mins(1) }
         }
     }
-}
-
-/// Where the folders of the benchmark are made: on the disk that the build is on, because a folder in
-/// memory would make durable commits free.
-fn scratch() -> tempfile::TempDir {
-    let base = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    tempfile::Builder::new().prefix("bench").tempdir_in(base).unwrap()
-}
-
-/// `cargo bench --bench service -- http` runs one part; without a name all parts run.
-fn chosen(part: &str) -> bool {
-    let mut parts =
-        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
-    parts.peek().is_none() || parts.any(|named| named == part)
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn main() {
