@@ -18,7 +18,7 @@ mod recorded;
 mod time;
 
 pub(crate) use self::{
-    canonical::is_same_json,
+    canonical::{is_same_json, write_infallibly},
     hash::content_hash,
     json::{check as check_json, restore_integers},
     object::{Object, optional as optional_object},

@@ -20,6 +20,7 @@ mod cosmos;
 pub mod event;
 pub mod feed;
 pub mod http;
+pub mod projection;
 pub mod quotes;
 pub mod store;
 pub mod stream;

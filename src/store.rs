@@ -30,6 +30,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
+pub(crate) use self::document::read_event;
 pub use self::{
     append::{AppendOptions, BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, WINNING_EVENTS_MAX},
     changes::{Changes, ChangesFrom, ChangesPage},

@@ -111,7 +111,12 @@ impl Account {
         Control::new(Arc::new(self.leases(processor).await))
     }
 
-    async fn leases(&self, processor: &str) -> CosmosLeases {
+    /// Where it is.
+    pub(crate) fn options(&self) -> &StoreOptions {
+        &self.options
+    }
+
+    pub(crate) async fn leases(&self, processor: &str) -> CosmosLeases {
         Box::pin(CosmosLeases::open(&self.options, "leases", processor)).await.unwrap()
     }
 }

@@ -15,6 +15,7 @@
     reason = "a benchmark that is surprised has failed, and it measures time"
 )]
 
+#[allow(dead_code, reason = "another benchmark needs the rest")]
 mod account;
 mod failover;
 mod idle;

@@ -1,0 +1,101 @@
+//! Where read models are kept.
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+use thiserror::Error;
+
+use super::{Document, Kind};
+
+/// The writes of one commit, a limit of the service.
+pub(super) const WRITES_MAX: usize = 100;
+
+/// A container of read models. Implementations: Cosmos DB, and memory for tests.
+///
+/// A read may be older than the last commit of another process; whoever acts on it does so under the etags
+/// that it saw.
+pub trait ViewStore: Send + Sync + 'static {
+    /// A document with its version; nothing where there is none. A point read.
+    fn read<'a>(
+        &'a self,
+        partition: &'a str,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Found>, ViewFault>>;
+
+    /// Carries out all writes in one logical partition, or none of them; at most [`WRITES_MAX`]. Gives the new
+    /// etag of each, empty for one that deletes.
+    fn commit<'a>(
+        &'a self,
+        partition: &'a str,
+        writes: Vec<Write>,
+    ) -> BoxFuture<'a, Result<Vec<String>, ViewFault>>;
+
+    /// Documents of one logical partition, sorted.
+    fn query<'a>(
+        &'a self,
+        partition: &'a str,
+        query: &'a ViewQuery,
+    ) -> BoxFuture<'a, Result<Vec<Found>, ViewFault>>;
+}
+
+/// A document as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The document.
+    pub document: Document,
+    /// Its version.
+    pub etag: String,
+}
+
+/// A part of a commit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Write {
+    /// What is stored; of one that is deleted only the id counts.
+    pub document: Document,
+    /// The version that must be there; without one no document must be there.
+    pub etag: Option<String>,
+    /// Whether the document is deleted and not stored.
+    pub is_delete: bool,
+}
+
+/// Which documents of a logical partition, and in which order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ViewQuery {
+    /// Of these kinds.
+    pub kinds: Vec<Kind>,
+    /// With these values of declared fields.
+    pub filters: Vec<(String, Value)>,
+    /// Sorted by this declared field, or by `key`.
+    pub sort: String,
+    /// The largest first.
+    pub is_descending: bool,
+    /// Only those behind the document with this text to sort by.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Why read models could not be read or written.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ViewFault {
+    /// Another version of a document was found than the one that must be there. Nothing was written.
+    #[error("a document of the read model has changed meanwhile")]
+    Conflict,
+    /// The documents are too large for one transaction. Nothing was written.
+    #[error("the documents are larger than the service takes")]
+    TooLarge,
+    /// The service did not answer, or has no throughput left. What was asked may or may not be done.
+    #[error("the read models are not available: {0}")]
+    Unavailable(String),
+    /// A stored document cannot be read.
+    #[error("document {id:?} of the read model cannot be read: {reason}")]
+    Damaged {
+        /// Its id.
+        id: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Everything else: wrong settings, missing permissions. Trying again does not help.
+    #[error("the read models are refused: {0}")]
+    Refused(String),
+}
