@@ -16,30 +16,43 @@
 //! `docs/stored-format.md`, how to write a projection in `docs/projections.md`. This module knows nothing of
 //! HTTP; its sub-module `cosmos` is the only one that knows the SDK.
 
+mod catalog;
 mod cosmos;
 mod definition;
 mod document;
 mod fold;
 pub mod generic;
 mod handler;
+mod hosting;
 mod lane;
 mod measure;
 pub mod memory;
 mod order;
+mod read_models;
+mod registry;
 mod source;
 mod store;
 mod totals;
+mod versions;
 mod views;
 
 pub use self::{
+    catalog::Catalog,
     cosmos::CosmosViews,
     definition::{Definition, InvalidDefinition, Takes},
     document::{Document, Kind},
     fold::{FoldFault, Projection},
     handler::{Applied, ProjectionHandler},
+    hosting::{Hosting, ProjectionHost},
     measure::{Measure, Scalar},
+    read_models::{
+        InvalidToken, List, Listed, ReadModelError, ReadModels, ReceiptToken, TotalsList, View,
+        Waited, processor_name,
+    },
+    registry::{Registry, RegistryError},
     source::{History, HistoryFault},
     store::{Found, ViewFault, ViewQuery, ViewStore, Write},
     totals::{Adds, Total, Totals},
+    versions::{Code, Version, VersionFault, VersionState, Versions},
     views::{Unreadable, ViewKey, Views},
 };

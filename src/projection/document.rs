@@ -15,14 +15,18 @@ pub(super) const SCHEMA: u32 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
-    /// A view of a stream, or of a part of one.
+    /// A view of a stream.
     View,
+    /// A view of a part of a stream.
+    Part,
     /// The guard of a stream whose own view was deleted, or never was.
     Guard,
     /// What a stream adds to totals.
     Contribution,
     /// What the streams of one shard add to a total.
     Total,
+    /// Which versions there are of a read model.
+    Versions,
 }
 
 /// The last event of a stream in a document.
@@ -138,6 +142,26 @@ impl Document {
             total: Some(total),
             ..Self::empty(partition)
         }
+    }
+
+    /// Which versions there are of a read model.
+    pub(super) fn of_versions(partition: &str, name: &str, data: Box<RawValue>) -> Self {
+        let id = Self::versions_id(name);
+        Self {
+            sort: BTreeMap::from([key_sort(name, &id)]),
+            id,
+            kind: Kind::Versions,
+            key: Some(name.to_owned()),
+            data: Some(data),
+            ..Self::empty(partition)
+        }
+    }
+
+    /// The id of the document that says which versions there are.
+    pub(super) fn versions_id(name: &str) -> String {
+        let mut id = "v:".to_owned();
+        push_encoded(&mut id, name);
+        id
     }
 
     fn empty(partition: &str) -> Self {

@@ -139,6 +139,14 @@ impl CosmosLeases {
         Ok(names.into_iter().map(of).collect())
     }
 
+    /// The documents of another processor in the same container, over the same connection. Its charge is
+    /// counted by itself.
+    #[must_use]
+    pub fn of(&self, processor: impl Into<String>) -> Self {
+        let container = self.container.clone();
+        Self { container, processor: processor.into(), charge: Arc::default() }
+    }
+
     /// The name of the processor.
     pub fn processor(&self) -> &str {
         &self.processor

@@ -161,7 +161,7 @@ impl Made<'_> {
     }
 
     fn part(&self, part: &str, view: Data) -> Document {
-        let document = Document::of_part(self.partition, Kind::View, self.stream, part, self.guard);
+        let document = Document::of_part(self.partition, Kind::Part, self.stream, part, self.guard);
         self.with_view(document, view)
     }
 

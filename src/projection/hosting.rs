@@ -1,0 +1,377 @@
+//! A host of read models: it keeps every version up to date that its program has the code of.
+//!
+//! Each version has a change-feed processor of its own, with its own places and parked streams, so that none
+//! waits for another and a new version starts at the beginning. Which versions there are is looked up again
+//! and again: a rebuild that another process begins is joined, and a version that is given up is left.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures::future::join_all;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Applied, ProjectionHandler, ReadModelError, ReadModels, RegistryError, Version, VersionState,
+    processor_name,
+};
+use crate::{
+    config::StoreOptions,
+    cosmos::is_loopback,
+    feed::{
+        Control, CosmosFeed, FeedFault, FeedFields, LeaseStore, Metrics, Overview, Processor,
+        ProcessorOptions, RunningProcessor, Status, options::POLL_MIN,
+    },
+};
+
+/// How often it is looked up which versions there are.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// How often appends of the same process are told to the readers, at the most. Each time costs a request for
+/// every range of every version.
+const HINT_INTERVAL: Duration = Duration::from_millis(20);
+/// The changes of a page. Views are folded over what is read together, so pages are larger than a handler
+/// needs them that does something for each change.
+const PAGE_CHANGES: u32 = 1000;
+/// The streams that are handled at the same time: most of them only wait for the transaction that they are in.
+const RUNS_MAX: usize = 2048;
+/// The most events of one run.
+const RUN_CHANGES_MAX: usize = 1000;
+/// How long read models may be out of reach: an outage parks no stream, and what is wrong with an event parks
+/// its stream at once.
+const RUN_TIME_MAX: Duration = Duration::from_hours(24);
+/// The container of the events.
+const EVENTS: &str = "events";
+
+/// A host of read models. Cheap to clone; clones are the same host.
+#[derive(Clone)]
+pub struct ProjectionHost(Arc<Inner>);
+
+struct Inner {
+    read_models: ReadModels,
+    instance: String,
+    hosted: Mutex<BTreeMap<(String, u32), Hosted>>,
+    /// What stands in the way, for whoever asks.
+    trouble: Mutex<Option<String>>,
+}
+
+/// A version that is kept up to date here.
+struct Hosted {
+    running: RunningProcessor,
+    handler: ProjectionHandler,
+}
+
+/// What a host does for one version.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Hosting {
+    /// The projection.
+    pub name: String,
+    /// The version of its read model.
+    pub version: u32,
+    /// What the processor tells.
+    pub status: Status,
+    /// What the processor measures.
+    pub metrics: Metrics,
+    /// What was done with the documents.
+    pub applied: Applied,
+}
+
+impl std::fmt::Debug for ProjectionHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProjectionHost").field("instance", &self.0.instance).finish_non_exhaustive()
+    }
+}
+
+impl ReadModels {
+    /// A host with this name, for people. It does nothing until it [runs](ProjectionHost::run).
+    pub fn host(&self, instance: impl Into<String>) -> ProjectionHost {
+        ProjectionHost(Arc::new(Inner {
+            read_models: self.clone(),
+            instance: instance.into(),
+            hosted: Mutex::default(),
+            trouble: Mutex::default(),
+        }))
+    }
+
+    /// A processor of one version, which is not started.
+    pub(super) fn processor(
+        &self,
+        feed: &CosmosFeed,
+        name: &str,
+        version: u32,
+        instance: &str,
+    ) -> Result<(Processor, ProjectionHandler), ReadModelError> {
+        let projection = self.projection(name)?.clone();
+        let (views, store) = (Arc::clone(self.views()), Arc::new(self.store().clone()));
+        let handler = ProjectionHandler::new(projection, version, views, store);
+        let leases: Arc<dyn LeaseStore> = Arc::new(self.leases(name, version));
+        let feed = Arc::new(feed.clone());
+        let options = options(self.account(), instance);
+        Ok((Processor::new(feed, leases, Arc::new(handler.clone()), options), handler))
+    }
+
+    /// How far the processor of a version is.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadModelError::Leases`].
+    pub async fn overview(&self, name: &str, version: u32) -> Result<Overview, ReadModelError> {
+        let leases: Arc<dyn LeaseStore> = Arc::new(self.leases(name, version));
+        let overview = Control::new(leases).overview().await;
+        overview.map_err(|error| {
+            ReadModelError::Leases(crate::feed::StoreFault::Unavailable(error.to_string()))
+        })
+    }
+
+    pub(super) async fn open_feed(&self) -> Result<CosmosFeed, ReadModelError> {
+        let fields = FeedFields::new("/aggregateId", "/sequenceNumber")
+            .map_err(|error| FeedFault::Refused(error.to_string()))?
+            .with_rising_order();
+        let feed = Box::pin(CosmosFeed::open(self.account(), EVENTS, fields)).await?;
+        Ok(feed.with_page_changes(PAGE_CHANGES))
+    }
+}
+
+fn options(account: &StoreOptions, instance: &str) -> ProcessorOptions {
+    let mut options = ProcessorOptions::new(instance).with_handler_name("projection");
+    options.runs_max = RUNS_MAX;
+    options.run_changes_max = RUN_CHANGES_MAX;
+    options.attempts_max = u32::MAX;
+    options.run_time_max = RUN_TIME_MAX;
+    if is_loopback(&account.endpoint) {
+        // Asking costs nothing there.
+        options = options.with_polls(POLL_MIN, POLL_MIN);
+    }
+    options
+}
+
+/// Whether a processor has done everything, by what its leases say: none is behind, and no stream is parked.
+pub(super) fn is_caught_up(overview: &Overview) -> bool {
+    let is_done = |lag: Option<crate::feed::documents::Lag>| {
+        lag.is_some_and(|lag| lag.seconds == 0 && lag.transactions == 0)
+    };
+    overview.parked.is_empty()
+        && !overview.leases.is_empty()
+        && overview.leases.iter().all(|lease| is_done(lease.lag))
+}
+
+impl ProjectionHost {
+    /// Keeps read models up to date until it is told to stop, and then ends within `shutdown_time_max`.
+    /// Appends that are told of are read at once.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadModelError`] when it cannot begin. What goes wrong later is tried again, and stands in
+    /// [`trouble`](Self::trouble).
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped, its processors end at once, as if the process had crashed.
+    pub async fn run(
+        &self,
+        mut appends: Option<watch::Receiver<u64>>,
+        stop: &CancellationToken,
+        shutdown_time_max: Duration,
+    ) -> Result<(), ReadModelError> {
+        let _ended = Ended(self);
+        let feed = self.0.read_models.open_feed().await?;
+        self.follow(&feed).await?;
+        let mut look_at = Instant::now() + LOOK_INTERVAL;
+        loop {
+            let appended = async {
+                match &mut appends {
+                    Some(appends) => appends.changed().await.is_ok(),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                () = sleep_until(look_at) => {
+                    let followed = self.follow(&feed).await;
+                    self.note(followed);
+                    look_at = Instant::now() + LOOK_INTERVAL;
+                }
+                is_open = appended => {
+                    self.hosted().values().for_each(|hosted| hosted.running.hint());
+                    if !is_open {
+                        appends = None;
+                    }
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => break,
+                        () = sleep(HINT_INTERVAL) => {}
+                    }
+                }
+            }
+        }
+        self.shutdown(shutdown_time_max).await;
+        Ok(())
+    }
+
+    /// What every version tells that is kept up to date here.
+    pub fn hostings(&self) -> Vec<Hosting> {
+        let tell = |((name, version), hosted): (&(String, u32), &Hosted)| Hosting {
+            name: name.clone(),
+            version: *version,
+            status: hosted.running.status(),
+            metrics: hosted.running.metrics(),
+            applied: hosted.handler.applied(),
+        };
+        self.hosted().iter().map(tell).collect()
+    }
+
+    /// What stands in the way at the moment.
+    pub fn trouble(&self) -> Option<String> {
+        let own = self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let of_one = |hosting: Hosting| {
+            let trouble = hosting.status.trouble?;
+            Some(format!("{}: {trouble}", processor_name(&hosting.name, hosting.version)))
+        };
+        own.or_else(|| self.hostings().into_iter().find_map(of_one))
+    }
+
+    fn hosted(&self) -> MutexGuard<'_, BTreeMap<(String, u32), Hosted>> {
+        self.0.hosted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, followed: Result<(), ReadModelError>) {
+        let found = followed.err().map(|error| error.to_string());
+        let mut trouble = self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if *trouble != found {
+            if let Some(reason) = &found {
+                tracing::warn!(reason, "the host of read models is in trouble, and goes on trying");
+            }
+            *trouble = found;
+        }
+    }
+
+    /// Starts and ends processors, so that they are those of the versions that there are.
+    async fn follow(&self, feed: &CosmosFeed) -> Result<(), ReadModelError> {
+        let read_models = &self.0.read_models;
+        let known: BTreeMap<_, _> = read_models.registry().list().await?.into_iter().collect();
+        let now = read_models.account().clock.now().as_second();
+        let mut wanted = BTreeSet::new();
+        let mut trouble = None;
+        for projection in read_models.catalog().iter() {
+            let (name, code) = (&projection.definition().name, projection.code());
+            let mut versions = known.get(name).cloned().unwrap_or_default();
+            if versions.of_code(code).next().is_none() {
+                let registry = read_models.registry();
+                let registered = registry.change(name, |versions| {
+                    let is_changed = versions.register(code, now)?;
+                    Ok((is_changed, versions.clone()))
+                });
+                versions = match registered.await {
+                    Ok(versions) => versions,
+                    // The others go on.
+                    Err(RegistryError::Version(fault)) => {
+                        trouble = Some(ReadModelError::Registry(fault.into()));
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                };
+            }
+            for version in versions.of_code(code) {
+                wanted.insert((name.clone(), version.number));
+                self.switch_if_due(name, version).await?;
+            }
+        }
+        self.adjust(feed, &wanted).await?;
+        trouble.map_or(Ok(()), Err)
+    }
+
+    /// Starts what is wanted and does not run, and ends what runs and is not wanted.
+    async fn adjust(
+        &self,
+        feed: &CosmosFeed,
+        wanted: &BTreeSet<(String, u32)>,
+    ) -> Result<(), ReadModelError> {
+        let unwanted: Vec<Hosted> = {
+            let mut hosted = self.hosted();
+            // One that has ended by a fault is started again.
+            hosted.retain(|_, hosted| !hosted.running.has_ended());
+            let gone: Vec<_> =
+                hosted.keys().filter(|key| !wanted.contains(*key)).cloned().collect();
+            gone.iter().filter_map(|key| hosted.remove(key)).collect()
+        };
+        end(unwanted, Duration::ZERO).await;
+        for (name, version) in wanted {
+            if self.hosted().contains_key(&(name.clone(), *version)) {
+                continue;
+            }
+            let read_models = &self.0.read_models;
+            let (processor, handler) =
+                read_models.processor(feed, name, *version, &self.0.instance)?;
+            let started = processor.start();
+            let running = started.map_err(|error| FeedFault::Refused(error.to_string()))?;
+            tracing::info!(projection = name, version, "a read model is kept up to date");
+            self.hosted().insert((name.clone(), *version), Hosted { running, handler });
+        }
+        Ok(())
+    }
+
+    /// A version of newer code becomes live when it has caught up.
+    async fn switch_if_due(&self, name: &str, version: &Version) -> Result<(), ReadModelError> {
+        if !version.is_automatic || version.state != VersionState::Building {
+            return Ok(());
+        }
+        let read_models = &self.0.read_models;
+        if is_caught_up(&read_models.overview(name, version.number).await?) {
+            read_models.switch(name, version.number).await?;
+        }
+        Ok(())
+    }
+
+    async fn shutdown(&self, time_max: Duration) {
+        let hosted = std::mem::take(&mut *self.hosted());
+        end(hosted.into_values().collect(), time_max).await;
+    }
+}
+
+async fn end(hosted: Vec<Hosted>, time_max: Duration) {
+    let ends = hosted.into_iter().map(|hosted| hosted.running.shutdown(time_max));
+    if join_all(ends).await.iter().any(Result::is_err) {
+        tracing::warn!("a processor of a read model ended by a fault of its own");
+    }
+}
+
+/// Ends the processors when nobody runs the host any more.
+struct Ended<'a>(&'a ProjectionHost);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.hosted().clear();
+    }
+}
+
+impl ReadModels {
+    /// Lets readers use a version from now on; within a second all of them do.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadModelError::Registry`].
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped, the switch may or may not be made.
+    pub async fn switch(&self, name: &str, version: u32) -> Result<(), ReadModelError> {
+        let now = self.account().clock.now().as_second();
+        let registry = self.registry();
+        let changed = registry.change(name, |versions| {
+            let is_changed = versions.switch(version, now)?;
+            Ok((is_changed, is_changed))
+        });
+        if changed.await? {
+            tracing::info!(projection = name, version, "readers use another version");
+        }
+        self.forget_live();
+        Ok(())
+    }
+}
