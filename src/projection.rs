@@ -20,6 +20,7 @@ mod catalog;
 mod cosmos;
 mod definition;
 mod document;
+mod drift;
 mod fold;
 pub mod generic;
 mod handler;
@@ -29,10 +30,12 @@ mod measure;
 pub mod memory;
 mod order;
 mod read_models;
+mod rebuild;
 mod registry;
 mod source;
 mod store;
 mod totals;
+mod verify;
 mod versions;
 mod views;
 
@@ -41,6 +44,7 @@ pub use self::{
     cosmos::CosmosViews,
     definition::{Definition, InvalidDefinition, Takes},
     document::{Document, Kind},
+    drift::{Difference, Drift, What},
     fold::{FoldFault, Projection},
     handler::{Applied, ProjectionHandler},
     hosting::{Hosting, ProjectionHost},
@@ -49,10 +53,12 @@ pub use self::{
         InvalidToken, List, Listed, ReadModelError, ReadModels, ReceiptToken, TotalsList, View,
         Waited, processor_name,
     },
+    rebuild::{Compare, RebuildError, RebuildOptions, RebuildProgress, Rebuilt, RollBackError},
     registry::{Registry, RegistryError},
     source::{History, HistoryFault},
     store::{Found, ViewFault, ViewQuery, ViewStore, Write},
     totals::{Adds, Total, Totals},
+    verify::Verified,
     versions::{Code, Version, VersionFault, VersionState, Versions},
     views::{Unreadable, ViewKey, Views},
 };

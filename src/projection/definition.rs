@@ -156,13 +156,18 @@ impl Definition {
         }
     }
 
-    /// Which of its logical partitions a stream is in: the first eight bytes of the SHA-256 of its id, modulo
-    /// the number of shards. Stored documents depend on it.
+    /// Which of its logical partitions a stream is in.
     pub(super) fn shard(&self, stream: &str) -> u16 {
-        let digest = Sha256::digest(stream.as_bytes());
-        let number = digest.iter().take(8).fold(0_u64, |all, byte| (all << 8) | u64::from(*byte));
-        u16::try_from(number % u64::from(self.shards.max(1))).unwrap_or_default()
+        shard_of(stream, self.shards)
     }
+}
+
+/// Which of so many logical partitions a stream is in: the first eight bytes of the SHA-256 of its id, modulo
+/// the number. Stored documents depend on it.
+pub(super) fn shard_of(stream: &str, shards: u16) -> u16 {
+    let digest = Sha256::digest(stream.as_bytes());
+    let number = digest.iter().take(8).fold(0_u64, |all, byte| (all << 8) | u64::from(*byte));
+    u16::try_from(number % u64::from(shards.max(1))).unwrap_or_default()
 }
 
 fn has_length(name: &str) -> bool {

@@ -20,7 +20,10 @@ use std::{
 use tokio::sync::oneshot;
 
 use self::cache::Cache;
-pub(super) use self::turn::Counts;
+pub(super) use self::{
+    plan::{Planned, prepare},
+    turn::Counts,
+};
 use super::{Projection, ViewStore, fold::FoldFault};
 use crate::event::RecordedEvent;
 

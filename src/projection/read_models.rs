@@ -237,7 +237,7 @@ impl ReadModels {
         Ok(version)
     }
 
-    async fn must_live(&self, name: &str) -> Result<u32, ReadModelError> {
+    pub(super) async fn must_live(&self, name: &str) -> Result<u32, ReadModelError> {
         let live = self.live(name).await?;
         live.ok_or_else(|| ReadModelError::NotBuilt(name.to_owned()))
     }

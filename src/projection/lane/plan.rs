@@ -16,37 +16,41 @@ use crate::event::RecordedEvent;
 
 /// Which events of a run are new.
 #[derive(Debug)]
-pub(super) struct Planned {
-    pub(super) events: Vec<Arc<RecordedEvent>>,
+pub(in crate::projection) struct Planned {
+    pub(in crate::projection) events: Vec<Arc<RecordedEvent>>,
     /// Up to where the stream is covered with them.
-    pub(super) covered: u64,
+    pub(in crate::projection) covered: u64,
     /// Events that are in the read model already.
-    pub(super) repeats: usize,
+    pub(in crate::projection) repeats: usize,
     /// Whether some are left for another time.
-    pub(super) is_part: bool,
+    pub(in crate::projection) is_part: bool,
 }
 
 /// What changes with a run.
 #[derive(Debug)]
-pub(super) struct Prepared {
+pub(in crate::projection) struct Prepared {
     /// The documents of the stream; nothing where one is deleted.
-    pub(super) documents: Vec<(String, Option<Document>)>,
-    pub(super) totals: Vec<TotalChange>,
-    pub(super) covered: u64,
-    pub(super) events: usize,
-    pub(super) is_part: bool,
+    pub(in crate::projection) documents: Vec<(String, Option<Document>)>,
+    pub(in crate::projection) totals: Vec<TotalChange>,
+    pub(in crate::projection) covered: u64,
+    pub(in crate::projection) events: usize,
+    pub(in crate::projection) is_part: bool,
 }
 
 /// What a stream has added to a total, and what it adds now.
 #[derive(Debug)]
-pub(super) struct TotalChange {
-    pub(super) key: String,
-    pub(super) old: Option<Measures>,
-    pub(super) new: Option<Measures>,
+pub(in crate::projection) struct TotalChange {
+    pub(in crate::projection) key: String,
+    pub(in crate::projection) old: Option<Measures>,
+    pub(in crate::projection) new: Option<Measures>,
 }
 
 /// Passes over what is known, and finds out whether something is missing.
-pub(super) fn plan(own: Option<&Slot>, run: &Run, at_once: usize) -> Result<Planned, Verdict> {
+pub(in crate::projection) fn plan(
+    own: Option<&Slot>,
+    run: &Run,
+    at_once: usize,
+) -> Result<Planned, Verdict> {
     let guard = own.and_then(|slot| slot.document.as_ref()).and_then(Document::guard);
     let begin = own.map_or(0, |slot| slot.covered);
     if run.first > begin.saturating_add(1) {
@@ -79,7 +83,7 @@ pub(super) fn plan(own: Option<&Slot>, run: &Run, at_once: usize) -> Result<Plan
 }
 
 /// Folds the new events, and finds the documents that change.
-pub(super) fn prepare<'a>(
+pub(in crate::projection) fn prepare<'a>(
     projection: &Projection,
     partition: &str,
     stream: &str,

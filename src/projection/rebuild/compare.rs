@@ -1,0 +1,206 @@
+//! The views of two versions of a read model, compared.
+
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::projection::{
+    Document, Drift, Kind, Projection, ReadModelError, ReadModels, Registry, TotalsList,
+    VersionFault, ViewFault, ViewQuery,
+    definition::{partition_key, shard_of},
+    drift::{difference, total_difference},
+};
+
+/// The documents that are read with one query.
+const PAGE: u32 = 500;
+/// The documents that are compared at the same time.
+const AT_ONCE: usize = 16;
+/// How often two documents are read again that are of different events, because one is written just then.
+const TRIES_MAX: u32 = 10;
+/// The time between that.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// How much is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compare {
+    /// Nothing.
+    Nothing,
+    /// About so many views: the first and the last of each logical partition. Totals are all compared.
+    Sample(u32),
+    /// All of them, in both directions.
+    All,
+}
+
+/// A version, and where its documents are.
+#[derive(Debug, Clone, Copy)]
+struct Side<'a> {
+    name: &'a str,
+    number: u32,
+    shards: u16,
+}
+
+impl Side<'_> {
+    fn partition_of(&self, stream: &str) -> String {
+        partition_key(self.name, self.number, shard_of(stream, self.shards))
+    }
+}
+
+impl ReadModels {
+    /// Compares a version with another one. Both may be written meanwhile: what is of different events is
+    /// read again.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadModelError`].
+    pub async fn compare(
+        &self,
+        name: &str,
+        former: u32,
+        version: u32,
+        how: Compare,
+    ) -> Result<Drift, ReadModelError> {
+        let projection = self.projection(name)?;
+        let versions = Registry::new(self.views().clone()).get(name).await?;
+        let side = |number| {
+            let unknown = VersionFault::Unknown(number);
+            let found =
+                versions.get(number).ok_or(crate::projection::RegistryError::from(unknown))?;
+            Ok::<_, ReadModelError>(Side { name, number, shards: found.shards })
+        };
+        let (former, version) = (side(former)?, side(version)?);
+        if projection.has_totals() {
+            return self.compare_totals(projection, former.number, version.number).await;
+        }
+        let mut drift = self.compare_views(former, version, how).await?;
+        if how == Compare::All {
+            // What only the new one has; the rest is known.
+            let back = self.compare_views(version, former, how).await?;
+            for extra in back.examples {
+                if extra.what == crate::projection::What::Missing {
+                    let what = Some(crate::projection::What::Extra);
+                    drift.note(&extra.key, extra.part.as_deref(), what);
+                }
+            }
+        }
+        Ok(drift)
+    }
+
+    async fn compare_views(
+        &self,
+        one: Side<'_>,
+        other: Side<'_>,
+        how: Compare,
+    ) -> Result<Drift, ReadModelError> {
+        let mut drift = Drift::default();
+        for shard in 0..one.shards {
+            let partition = partition_key(one.name, one.number, shard);
+            let each = match how {
+                Compare::Nothing => return Ok(drift),
+                Compare::Sample(views) => {
+                    Some(views.div_ceil(u32::from(one.shards).saturating_mul(2).max(1)))
+                }
+                Compare::All => None,
+            };
+            for is_descending in [false, true] {
+                let mut query = ViewQuery {
+                    kinds: vec![Kind::View, Kind::Part, Kind::Guard],
+                    filters: Vec::new(),
+                    sort: "key".to_owned(),
+                    is_descending,
+                    after: None,
+                    limit: each.unwrap_or(PAGE).min(PAGE),
+                };
+                loop {
+                    let page = self.views().query(&partition, &query).await?;
+                    query.after =
+                        page.last().and_then(|found| found.document.sort.get("key").cloned());
+                    let is_last = page.len() < usize::try_from(query.limit).unwrap_or(usize::MAX);
+                    let compared =
+                        page.into_iter().map(|found| self.compare_one(found.document, other));
+                    let compared: Vec<Drift> =
+                        stream::iter(compared).buffer_unordered(AT_ONCE).try_collect().await?;
+                    for one in compared {
+                        drift.add(one);
+                    }
+                    if is_last || each.is_some() {
+                        break;
+                    }
+                }
+                if each.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(drift)
+    }
+
+    /// Compares a document with that of another version.
+    async fn compare_one(&self, one: Document, other: Side<'_>) -> Result<Drift, ViewFault> {
+        let mut one = Some(one);
+        let mut drift = Drift::default();
+        for attempt in 1..=TRIES_MAX {
+            let Some(document) = &one else { return Ok(drift) };
+            let stream = document.stream.clone().unwrap_or_default();
+            let (home, id) = (document.partition_key.clone(), document.id.clone());
+            let found = self.views().read(&other.partition_of(&stream), &id).await?;
+            let found = found.map(|found| found.document);
+            let guards = (document.guard(), found.as_ref().and_then(Document::guard));
+            let what = difference(Some(document), found.as_ref());
+            if guards.0 == guards.1 || what.is_none() {
+                drift.note(&stream, document.key.as_deref(), what);
+                return Ok(drift);
+            }
+            if attempt == TRIES_MAX {
+                let is_behind = found.is_none() || guards.0.map(|g| g.id) == guards.1.map(|g| g.id);
+                if is_behind || guards.0.map(|g| g.last) == guards.1.map(|g| g.last) {
+                    drift.note(&stream, document.key.as_deref(), what);
+                } else {
+                    drift.moving = drift.moving.saturating_add(1);
+                }
+                return Ok(drift);
+            }
+            tokio::time::sleep(WAIT).await;
+            one = self.views().read(&home, &id).await?.map(|found| found.document);
+        }
+        Ok(drift)
+    }
+
+    async fn compare_totals(
+        &self,
+        projection: &Projection,
+        former: u32,
+        version: u32,
+    ) -> Result<Drift, ReadModelError> {
+        let mut drift = Drift::default();
+        for attempt in 1..=TRIES_MAX {
+            drift = Drift::default();
+            let one = self.all_totals(projection, former).await?;
+            let other = self.all_totals(projection, version).await?;
+            for key in one.keys().chain(other.keys().filter(|key| !one.contains_key(*key))) {
+                drift.note(key, None, total_difference(one.get(key), other.get(key)));
+            }
+            if drift.is_none() || attempt == TRIES_MAX {
+                break;
+            }
+            // One of the two may be written just now.
+            tokio::time::sleep(WAIT).await;
+        }
+        Ok(drift)
+    }
+
+    /// All totals of a version.
+    pub(in crate::projection) async fn all_totals(
+        &self,
+        projection: &Projection,
+        version: u32,
+    ) -> Result<std::collections::BTreeMap<String, crate::projection::Total>, ReadModelError> {
+        let mut all = std::collections::BTreeMap::new();
+        let mut list = TotalsList::new().limit(PAGE);
+        loop {
+            let page = self.totals_of(projection, version, &list).await?;
+            all.extend(page.items);
+            let Some(next) = page.next else { return Ok(all) };
+            list = TotalsList::new().limit(PAGE).after(next);
+        }
+    }
+}

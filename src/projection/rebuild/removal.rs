@@ -1,0 +1,135 @@
+//! Removing versions that nobody needs any more: their documents, and the places of their processors.
+
+use std::time::Duration;
+
+use crate::{
+    feed::{LeaseStore as _, OPERATIONS_MAX, Operation},
+    projection::{
+        Kind, ReadModelError, ReadModels, Version, VersionState, ViewFault, ViewQuery, Write,
+        definition::partition_key, store::WRITES_MAX,
+    },
+};
+
+/// How long it is waited until hosts have left a version that is given up.
+const HOSTS_TIME_MAX: Duration = Duration::from_secs(30);
+/// The time between two looks.
+const LOOK: Duration = Duration::from_millis(200);
+/// How often documents that change while they are removed are read again.
+const TRIES_MAX: u32 = 5;
+
+impl ReadModels {
+    /// Removes the versions of a read model that are neither live nor being built: all that were live
+    /// before, and what was given up. Gives their numbers. Readers are not concerned; going back is not
+    /// possible afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadModelError`]. What is left is removed by the next call.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped, the next call goes on.
+    pub async fn clean_up(&self, name: &str) -> Result<Vec<u32>, ReadModelError> {
+        let versions = self.registry().get(name).await?;
+        let is_old = |version: &&Version| {
+            matches!(version.state, VersionState::Previous | VersionState::Removing)
+        };
+        let old: Vec<u32> = versions.versions.iter().filter(is_old).map(|one| one.number).collect();
+        for number in &old {
+            self.remove(name, *number).await?;
+        }
+        Ok(old)
+    }
+
+    /// Removes a version that is not live: its documents, the places of its processor, and that it was there.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadModelError`]. What is left is removed by the next call.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped, the next call goes on.
+    pub async fn remove(&self, name: &str, number: u32) -> Result<(), ReadModelError> {
+        let now = self.account().clock.now().as_second();
+        let registry = self.registry();
+        let shards = registry
+            .change(name, |versions| {
+                let before = versions.clone();
+                versions.give_up(number, now)?;
+                let shards = versions.get(number).map(|version| version.shards);
+                Ok((*versions != before, shards.unwrap_or_default()))
+            })
+            .await?;
+        self.wait_left(name, number).await?;
+        for shard in 0..shards {
+            self.remove_documents(&partition_key(name, number, shard)).await?;
+        }
+        self.remove_places(name, number).await?;
+        registry
+            .change(name, |versions| {
+                versions.forget(number);
+                Ok((true, ()))
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Waits until no host works on a version: one that does would write what is removed.
+    async fn wait_left(&self, name: &str, number: u32) -> Result<(), ReadModelError> {
+        let waiting = async {
+            loop {
+                let overview = self.overview(name, number).await?;
+                if overview.hosts.is_empty() {
+                    return Ok(());
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(HOSTS_TIME_MAX, waiting).await.unwrap_or_else(|_| {
+            let reason = format!("hosts still work on version {number} of {name:?}");
+            Err(ViewFault::Unavailable(reason).into())
+        })
+    }
+
+    async fn remove_documents(&self, partition: &str) -> Result<(), ReadModelError> {
+        let query = ViewQuery {
+            kinds: vec![Kind::View, Kind::Part, Kind::Guard, Kind::Contribution, Kind::Total],
+            filters: Vec::new(),
+            sort: "key".to_owned(),
+            is_descending: false,
+            after: None,
+            limit: u32::try_from(WRITES_MAX).unwrap_or(1),
+        };
+        let mut conflicts = 0;
+        loop {
+            let found = self.views().query(partition, &query).await?;
+            if found.is_empty() {
+                return Ok(());
+            }
+            let delete = |found: crate::projection::Found| Write {
+                document: found.document,
+                etag: Some(found.etag),
+                is_delete: true,
+            };
+            match self.views().commit(partition, found.into_iter().map(delete).collect()).await {
+                Ok(_) => conflicts = 0,
+                Err(ViewFault::Conflict) if conflicts < TRIES_MAX => conflicts += 1,
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+    }
+
+    async fn remove_places(&self, name: &str, number: u32) -> Result<(), ReadModelError> {
+        let leases = self.leases(name, number);
+        let documents = leases.list().await?;
+        let delete = |found: &crate::feed::documents::Stored<crate::feed::documents::Document>| {
+            Operation::Delete { id: found.document.id(), etag: found.etag.clone() }
+        };
+        let deletes: Vec<Operation> = documents.iter().map(delete).collect();
+        for part in deletes.chunks(OPERATIONS_MAX) {
+            leases.commit(part.to_vec()).await?;
+        }
+        Ok(())
+    }
+}
