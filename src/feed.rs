@@ -72,7 +72,7 @@ pub use self::{
     host::{HeldStatus, LeaseState, LeaseStatus, Status},
     metrics::Metrics,
     options::{InvalidOptions, ProcessorOptions},
-    processor::{HostFailed, Processor, RunningProcessor},
+    processor::{CaughtUp, HostFailed, Processor, RunningProcessor},
     range::{FeedRange, InvalidRange},
     source::{Change, Feed, FeedFault, FeedReader, Page},
     store::{Done, LeaseStore, OPERATIONS_MAX, Operation, StoreFault},

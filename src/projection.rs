@@ -16,6 +16,7 @@
 //! `docs/stored-format.md`, how to write a projection in `docs/projections.md`. This module knows nothing of
 //! HTTP; its sub-module `cosmos` is the only one that knows the SDK.
 
+mod attendance;
 mod catalog;
 mod cosmos;
 mod definition;

@@ -3,7 +3,6 @@
 mod caught_up;
 
 use std::{
-    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicUsize, Ordering},
@@ -21,6 +20,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use self::caught_up::CaughtUp;
+use self::caught_up::Goals;
 use super::{
     control::Control,
     coverage::check,
@@ -210,7 +211,7 @@ impl RunningProcessor {
         self.hint();
         let hint = *self.hint.borrow();
         let mut status = self.status.clone();
-        let mut done = BTreeSet::new();
+        let mut goals = Goals::default();
         loop {
             let mut others = Vec::new();
             let mut is_open = false;
@@ -222,7 +223,7 @@ impl RunningProcessor {
                 for LeaseStatus { lease, held } in &status.leases {
                     match held {
                         Some(held) => is_open |= !held.is_caught_up || held.hint < hint,
-                        None if done.contains(&lease.range) => {}
+                        None if goals.is_done(&lease.range) => {}
                         None => others.push(lease.range.clone()),
                     }
                 }
@@ -231,8 +232,9 @@ impl RunningProcessor {
                 return Ok(());
             }
             if !is_open {
-                done.extend(caught_up::of_others(&self.shared, &others).await);
-                if others.iter().all(|range| done.contains(range)) {
+                let (feed, leases) = (&*self.shared.feed, &*self.shared.leases);
+                caught_up::of_others(feed, leases, &others, &mut goals).await;
+                if others.iter().all(|range| goals.is_done(range)) {
                     continue;
                 }
             }

@@ -25,8 +25,8 @@ use crate::{
     config::StoreOptions,
     cosmos::is_loopback,
     feed::{
-        Control, CosmosFeed, FeedFault, FeedFields, LeaseStore, Metrics, Overview, Processor,
-        ProcessorOptions, RunningProcessor, Status, options::POLL_MIN,
+        CaughtUp, Control, CosmosFeed, FeedFault, FeedFields, LeaseStore, Metrics, Overview,
+        Processor, ProcessorOptions, RunningProcessor, Status, options::POLL_MIN,
     },
 };
 
@@ -59,6 +59,9 @@ struct Inner {
     /// What stands in the way, for whoever asks.
     trouble: Mutex<Option<String>>,
 }
+
+/// How far versions are that become live by themselves.
+type Due = BTreeMap<(String, u32), CaughtUp>;
 
 /// A version that is kept up to date here.
 struct Hosted {
@@ -151,16 +154,6 @@ fn options(account: &StoreOptions, instance: &str) -> ProcessorOptions {
     options
 }
 
-/// Whether a processor has done everything, by what its leases say: none is behind, and no stream is parked.
-pub(super) fn is_caught_up(overview: &Overview) -> bool {
-    let is_done = |lag: Option<crate::feed::documents::Lag>| {
-        lag.is_some_and(|lag| lag.seconds == 0 && lag.transactions == 0)
-    };
-    overview.parked.is_empty()
-        && !overview.leases.is_empty()
-        && overview.leases.iter().all(|lease| is_done(lease.lag))
-}
-
 impl ProjectionHost {
     /// Keeps read models up to date until it is told to stop, and then ends within `shutdown_time_max`.
     /// Appends that are told of are read at once.
@@ -180,8 +173,9 @@ impl ProjectionHost {
         shutdown_time_max: Duration,
     ) -> Result<(), ReadModelError> {
         let _ended = Ended(self);
+        let mut due = Due::new();
         let feed = self.0.read_models.open_feed().await?;
-        self.follow(&feed).await?;
+        self.follow(&feed, &mut due).await?;
         let mut look_at = Instant::now() + LOOK_INTERVAL;
         loop {
             let appended = async {
@@ -194,7 +188,7 @@ impl ProjectionHost {
                 biased;
                 () = stop.cancelled() => break,
                 () = sleep_until(look_at) => {
-                    let followed = self.follow(&feed).await;
+                    let followed = self.follow(&feed, &mut due).await;
                     self.note(followed);
                     look_at = Instant::now() + LOOK_INTERVAL;
                 }
@@ -253,7 +247,7 @@ impl ProjectionHost {
     }
 
     /// Starts and ends processors, so that they are those of the versions that there are.
-    async fn follow(&self, feed: &CosmosFeed) -> Result<(), ReadModelError> {
+    async fn follow(&self, feed: &CosmosFeed, due: &mut Due) -> Result<(), ReadModelError> {
         let read_models = &self.0.read_models;
         let known: BTreeMap<_, _> = read_models.registry().list().await?.into_iter().collect();
         let now = read_models.account().clock.now().as_second();
@@ -280,7 +274,7 @@ impl ProjectionHost {
             }
             for version in versions.of_code(code) {
                 wanted.insert((name.clone(), version.number));
-                self.switch_if_due(name, version).await?;
+                self.switch_if_due(feed, name, version, due).await?;
             }
         }
         self.adjust(feed, &wanted).await?;
@@ -317,13 +311,29 @@ impl ProjectionHost {
         Ok(())
     }
 
-    /// A version of newer code becomes live when it has caught up.
-    async fn switch_if_due(&self, name: &str, version: &Version) -> Result<(), ReadModelError> {
+    /// A version of newer code becomes live when it has what was stored at an earlier look, and no stream
+    /// of it is parked. This host keeps it up to date.
+    async fn switch_if_due(
+        &self,
+        feed: &CosmosFeed,
+        name: &str,
+        version: &Version,
+        due: &mut Due,
+    ) -> Result<(), ReadModelError> {
+        let key = (name.to_owned(), version.number);
         if !version.is_automatic || version.state != VersionState::Building {
+            due.remove(&key);
             return Ok(());
         }
         let read_models = &self.0.read_models;
-        if is_caught_up(&read_models.overview(name, version.number).await?) {
+        let caught_up = due
+            .entry(key.clone())
+            .or_insert_with(|| read_models.caught_up(feed, name, version.number));
+        if !caught_up.look().await? {
+            return Ok(());
+        }
+        due.remove(&key);
+        if read_models.overview(name, version.number).await?.parked.is_empty() {
             read_models.switch(name, version.number).await?;
         }
         Ok(())

@@ -13,13 +13,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 pub use self::compare::Compare;
-use super::{Drift, ReadModelError, ReadModels, RegistryError, hosting::is_caught_up};
+use super::{Drift, ReadModelError, ReadModels, RegistryError};
 use crate::feed::{HostFailed, InvalidOptions, Overview, RunningProcessor};
 
 /// How often it is looked how far it is.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long the processor may take to finish what it has begun.
 const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long the previous version may take until it has what is stored when readers are to go back to it.
+const ROLL_BACK_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// How a read model is rebuilt.
 #[derive(Debug, Clone)]
@@ -81,6 +83,9 @@ pub struct Rebuilt {
     pub drift: Option<Drift>,
     /// Whether readers use the new version.
     pub is_live: bool,
+    /// Whether another host keeps the new version up to date. Where none did so with the former version,
+    /// nobody waits for one.
+    pub is_attended: bool,
 }
 
 /// Why a rebuild did not come to its end. The version stays, and the next call goes on with it.
@@ -102,6 +107,18 @@ pub enum RebuildError {
         version: u32,
         /// How many.
         streams: usize,
+    },
+    /// Workers keep the version up to date that readers use, and none of them the new one: it would become
+    /// old unseen.
+    #[error(
+        "version {version} is complete, but no worker keeps it up to date, as some do with version {former}: it \
+         does not become live"
+    )]
+    Unattended {
+        /// The version that is built.
+        version: u32,
+        /// The version that readers use.
+        former: u32,
     },
     /// The processor ended by a fault of its own.
     #[error(transparent)]
@@ -165,13 +182,29 @@ impl ReadModels {
         let built = self.build(name, &running, &mut watch, &mut on_progress, stop).await;
         let time = watch.begun.elapsed();
         let finished = match built {
-            Ok(()) => self.finish(name, version, former, options).await,
+            Ok(()) => {
+                let sides = Sides { version, former, incarnation: running.incarnation() };
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => Err(RebuildError::Stopped { version }),
+                    finished = self.finish(name, sides, options) => finished,
+                }
+            }
             Err(error) => Err(error),
         };
+        let switched = match finished {
+            // Not to be interrupted: who is told that it was stopped can rely on it.
+            Ok(finished) if finished.is_live => {
+                let switched = self.switch(name, version).await;
+                switched.map(|()| finished).map_err(RebuildError::from)
+            }
+            other => other,
+        };
         let ended = running.shutdown(SHUTDOWN_TIME_MAX).await;
-        let (drift, is_live) = finished?;
+        let Finished { drift, is_live, is_attended } = switched?;
         ended?;
-        Ok(Rebuilt { version, former, events: handler.applied().events, time, drift, is_live })
+        let events = handler.applied().events;
+        Ok(Rebuilt { version, former, events, time, drift, is_live, is_attended })
     }
 
     /// Waits until everything that is stored is in the version.
@@ -213,13 +246,14 @@ impl ReadModels {
         }
     }
 
+    /// Compares, and decides whether readers are to use the version.
     async fn finish(
         &self,
         name: &str,
-        version: u32,
-        former: Option<u32>,
+        sides: Sides<'_>,
         options: &RebuildOptions,
-    ) -> Result<(Option<Drift>, bool), RebuildError> {
+    ) -> Result<Finished, RebuildError> {
+        let Sides { version, former, incarnation } = sides;
         let drift = match former {
             Some(former) if options.compare != Compare::Nothing => {
                 Some(self.compare(name, former, version, options.compare).await?)
@@ -227,16 +261,30 @@ impl ReadModels {
             _ => None,
         };
         let differs = drift.as_ref().is_some_and(|drift| !drift.is_none());
-        let is_live = options.switches && !(differs && options.stops_at_drift);
-        if is_live {
-            self.switch(name, version).await?;
+        if !options.switches || (differs && options.stops_at_drift) {
+            return Ok(Finished { drift, is_live: false, is_attended: false });
         }
-        Ok((drift, is_live))
+        let is_attended = match former {
+            // This process ends, and the readers' version must not be left by those who keep it.
+            Some(former) if self.is_attended(name, former, None).await? => {
+                if !self.wait_attended(name, version, incarnation).await? {
+                    return Err(RebuildError::Unattended { version, former });
+                }
+                true
+            }
+            _ => self.is_attended(name, version, Some(incarnation)).await?,
+        };
+        let streams = self.overview(name, version).await?.parked.len();
+        if streams > 0 {
+            return Err(RebuildError::Parked { version, streams });
+        }
+        Ok(Finished { drift, is_live: true, is_attended })
     }
 
     /// Lets readers use the version again that they used before.
     ///
-    /// It was kept up to date by the hosts; one that is behind is refused.
+    /// It was kept up to date by the hosts; one that is behind is refused, and one that nobody keeps up to
+    /// date while the live one is.
     ///
     /// # Errors
     ///
@@ -250,12 +298,34 @@ impl ReadModels {
         let previous =
             versions.previous().map_err(RegistryError::from).map_err(ReadModelError::from)?;
         let version = previous.number;
-        if !is_caught_up(&self.overview(name, version).await?) {
+        let has_caught_up = self.has_caught_up(name, version, ROLL_BACK_TIME_MAX).await?;
+        if !has_caught_up || !self.overview(name, version).await?.parked.is_empty() {
             return Err(RollBackError::Behind { version });
+        }
+        if !self.is_attended(name, version, None).await?
+            && let Some(live) = versions.live()
+            && self.is_attended(name, live.number, None).await?
+        {
+            return Err(RollBackError::Unattended { version, live: live.number });
         }
         self.switch(name, version).await?;
         Ok(version)
     }
+}
+
+/// What is switched from and to, and by whom.
+#[derive(Clone, Copy)]
+struct Sides<'a> {
+    version: u32,
+    former: Option<u32>,
+    /// This host: it ends soon.
+    incarnation: &'a str,
+}
+
+struct Finished {
+    drift: Option<Drift>,
+    is_live: bool,
+    is_attended: bool,
 }
 
 /// Why readers do not go back to the previous version.
@@ -269,6 +339,17 @@ pub enum RollBackError {
     Behind {
         /// The previous version.
         version: u32,
+    },
+    /// Workers keep the live version up to date, and none of them the previous one.
+    #[error(
+        "no worker keeps version {version} up to date, as some do with version {live}: start one that has \
+         its code first"
+    )]
+    Unattended {
+        /// The previous version.
+        version: u32,
+        /// The version that readers use.
+        live: u32,
     },
     /// The read models failed, or the way to them, or there is no previous version.
     #[error(transparent)]

@@ -20,11 +20,10 @@ use super::{
     definition::partition_key,
     document::own_id,
     drift::{difference, total_difference},
-    hosting::is_caught_up,
     lane::{Planned, prepare},
     read_models::partitions,
 };
-use crate::event::RecordedEvent;
+use crate::{event::RecordedEvent, feed::CosmosFeed};
 
 /// The streams that are verified at the same time.
 const AT_ONCE: usize = 16;
@@ -34,6 +33,10 @@ const PAGE: u32 = 500;
 const TRIES_MAX: u32 = 10;
 /// The time between that.
 const WAIT: Duration = Duration::from_millis(200);
+/// How long hosts may take until what was stored is in the read model, before it is taken to be behind.
+const SETTLE_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long they may take for a stream that seems to miss something: it may have been stored just then.
+const STREAM_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// What a replay came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -56,8 +59,27 @@ pub struct Verified {
 #[derive(Default)]
 struct Replayed {
     events: u64,
-    is_behind: bool,
+    /// The newest event that the projection takes.
+    newest: u64,
+    /// The newest one that the read model has.
+    last: u64,
     drift: Drift,
+}
+
+impl Replayed {
+    fn is_behind(&self) -> bool {
+        self.newest > self.last
+    }
+}
+
+/// What is verified.
+#[derive(Clone, Copy)]
+struct Subject<'a> {
+    projection: &'a Projection,
+    version: u32,
+    feed: &'a CosmosFeed,
+    /// Whether what was stored before has to be there.
+    is_due: bool,
 }
 
 impl ReadModels {
@@ -80,8 +102,10 @@ impl ReadModels {
             Some(version) => version,
             None => self.must_live(name).await?,
         };
-        // Seen before the streams are read: what is stored then has to be there.
-        let is_due = is_caught_up(&self.overview(name, version).await?);
+        // Asked before the streams are read: what is stored then has to be there.
+        let feed = self.open_feed().await?;
+        let is_due = self.caught_up_within(&feed, name, version, SETTLE_TIME_MAX).await?;
+        let subject = Subject { projection, version, feed: &feed, is_due };
         let mut verified = Verified { version, ..Verified::default() };
         let mut known = HashSet::new();
         let mut pages = self.store().streams().pages();
@@ -89,14 +113,14 @@ impl ReadModels {
             let streams: Vec<String> =
                 page.first_events.iter().map(|event| event.stream().to_owned()).collect();
             known.extend(streams.iter().map(|stream| hash(stream)));
-            let replays = streams.into_iter().map(|stream| async move {
-                self.replay(projection, version, &stream, is_due).await
-            });
+            let replays = streams
+                .into_iter()
+                .map(|stream| async move { self.replay(subject, &stream).await });
             let mut replays = stream::iter(replays).buffer_unordered(AT_ONCE);
             while let Some(replayed) = replays.try_next().await? {
                 verified.streams = verified.streams.saturating_add(1);
                 verified.events = verified.events.saturating_add(replayed.events);
-                verified.behind = verified.behind.saturating_add(u64::from(replayed.is_behind));
+                verified.behind = verified.behind.saturating_add(u64::from(replayed.is_behind()));
                 verified.drift.add(replayed.drift);
                 on_stream(verified.streams);
             }
@@ -108,24 +132,29 @@ impl ReadModels {
     }
 
     /// Replays a stream, again when it is written meanwhile.
-    async fn replay(
-        &self,
-        projection: &Projection,
-        version: u32,
-        stream: &str,
-        is_due: bool,
-    ) -> Result<Replayed, ReadModelError> {
+    async fn replay(&self, subject: Subject<'_>, stream: &str) -> Result<Replayed, ReadModelError> {
+        let Subject { projection, version, feed, is_due } = subject;
         let mut replayed = Replayed::default();
         for attempt in 1..=TRIES_MAX {
             replayed = self.replay_once(projection, version, stream).await?;
-            let is_done = replayed.drift.is_none() && !(is_due && replayed.is_behind);
+            let is_done = replayed.drift.is_none() && !(is_due && replayed.is_behind());
             if is_done || attempt == TRIES_MAX {
                 break;
             }
             tokio::time::sleep(WAIT).await;
         }
-        if is_due && replayed.is_behind && !self.is_parked(projection, version, stream).await? {
-            replayed.drift.note(stream, None, Some(What::Missing));
+        if !(is_due && replayed.is_behind()) || self.is_parked(projection, version, stream).await? {
+            return Ok(replayed);
+        }
+        // It is written all the time, or something of it is missing: that is so when everything that is
+        // stored now is done, and what was seen before is still not there.
+        let (name, wanted) = (&projection.definition().name, replayed.newest);
+        if self.caught_up_within(feed, name, version, STREAM_TIME_MAX).await? {
+            replayed = self.replay_once(projection, version, stream).await?;
+            let is_parked = self.is_parked(projection, version, stream).await?;
+            if replayed.last < wanted && !is_parked {
+                replayed.drift.note(stream, None, Some(What::Missing));
+            }
         }
         Ok(replayed)
     }
@@ -162,7 +191,7 @@ impl ReadModels {
                 }
             }
         }
-        let mut replayed = Replayed { is_behind: newest > last, ..Replayed::default() };
+        let mut replayed = Replayed { newest, last, ..Replayed::default() };
         let Some(own) = own else { return Ok(replayed) };
         replayed.events = u64::try_from(events.len()).unwrap_or(u64::MAX);
         if events.last().map(|event: &Arc<RecordedEvent>| event.sequence_number()) != Some(last) {

@@ -128,12 +128,14 @@ impl Versions {
     }
 
     /// Begins another version beside the live one, or goes on with one of the same code that was begun.
+    /// Where none is live, nobody has to compare anything: it becomes so by itself.
     pub fn begin(&mut self, code: Code, now: i64) -> u32 {
         let begun = self.of_code(code).find(|version| version.state == VersionState::Building);
         if let Some(begun) = begun {
             return begun.number;
         }
-        self.add(code, VersionState::Building, false, now)
+        let is_first = self.live().is_none();
+        self.add(code, VersionState::Building, is_first, now)
     }
 
     fn add(&mut self, code: Code, state: VersionState, is_automatic: bool, now: i64) -> u32 {

@@ -1,7 +1,5 @@
 //! Removing versions that nobody needs any more: their documents, and the places of their processors.
 
-use std::time::Duration;
-
 use crate::{
     feed::{LeaseStore as _, OPERATIONS_MAX, Operation},
     projection::{
@@ -10,10 +8,6 @@ use crate::{
     },
 };
 
-/// How long it is waited until hosts have left a version that is given up.
-const HOSTS_TIME_MAX: Duration = Duration::from_secs(30);
-/// The time between two looks.
-const LOOK: Duration = Duration::from_millis(200);
 /// How often documents that change while they are removed are read again.
 const TRIES_MAX: u32 = 5;
 
@@ -73,23 +67,6 @@ impl ReadModels {
             })
             .await?;
         Ok(())
-    }
-
-    /// Waits until no host works on a version: one that does would write what is removed.
-    async fn wait_left(&self, name: &str, number: u32) -> Result<(), ReadModelError> {
-        let waiting = async {
-            loop {
-                let overview = self.overview(name, number).await?;
-                if overview.hosts.is_empty() {
-                    return Ok(());
-                }
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        tokio::time::timeout(HOSTS_TIME_MAX, waiting).await.unwrap_or_else(|_| {
-            let reason = format!("hosts still work on version {number} of {name:?}");
-            Err(ViewFault::Unavailable(reason).into())
-        })
     }
 
     async fn remove_documents(&self, partition: &str) -> Result<(), ReadModelError> {

@@ -1,0 +1,152 @@
+//! Who keeps a version up to date, and whether it is: by what can be seen from any process.
+//!
+//! What stands in the documents may be old: hosts die, and their documents stay for minutes. So a host counts
+//! when its beat goes on, and a version has caught up when nothing lies behind its places in the feed. Readers
+//! never change from a version that is kept up to date to one that nobody keeps.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use super::{ReadModelError, ReadModels, ViewFault};
+use crate::feed::{
+    CaughtUp, CosmosFeed, LeaseStore,
+    documents::Document,
+    liveness::{EXPIRY, Observer, Sighting},
+};
+
+/// The time between two looks.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long hosts may take until they join a version or leave it: they look every 5 seconds which versions
+/// there are, and one that has died is known to be dead after 9.
+const CHANGE_TIME_MAX: Duration = Duration::from_secs(30);
+
+impl ReadModels {
+    /// Whether a version has everything that is stored when it is called; what is parked counts as if it had.
+    /// Waits for that, at most for so long.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadModelError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Has no effects.
+    pub async fn has_caught_up(
+        &self,
+        name: &str,
+        version: u32,
+        time_max: Duration,
+    ) -> Result<bool, ReadModelError> {
+        let feed = self.open_feed().await?;
+        self.caught_up_within(&feed, name, version, time_max).await
+    }
+
+    pub(super) async fn caught_up_within(
+        &self,
+        feed: &CosmosFeed,
+        name: &str,
+        version: u32,
+        time_max: Duration,
+    ) -> Result<bool, ReadModelError> {
+        let mut caught_up = self.caught_up(feed, name, version);
+        let begun = Instant::now();
+        while !caught_up.look().await? {
+            if begun.elapsed() >= time_max {
+                return Ok(false);
+            }
+            sleep(LOOK).await;
+        }
+        Ok(true)
+    }
+
+    pub(super) fn caught_up(&self, feed: &CosmosFeed, name: &str, version: u32) -> CaughtUp {
+        let leases: Arc<dyn LeaseStore> = Arc::new(self.leases(name, version));
+        CaughtUp::new(Arc::new(feed.clone()), leases)
+    }
+
+    /// Whether a host other than the one with this incarnation works on a version: its beat goes on, or it
+    /// has just come. Where one is dead, it takes until that is known: 9 seconds.
+    pub(super) async fn is_attended(
+        &self,
+        name: &str,
+        version: u32,
+        but: Option<&str>,
+    ) -> Result<bool, ReadModelError> {
+        let first = self.beats(name, version, but).await?;
+        if first.is_empty() {
+            return Ok(false);
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < EXPIRY {
+            sleep(LOOK).await;
+            let now = self.beats(name, version, but).await?;
+            if now.iter().any(|(host, beat)| first.get(host).is_none_or(|first| beat > first)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Waits until a host other than this one works on a version; says whether one came.
+    pub(super) async fn wait_attended(
+        &self,
+        name: &str,
+        version: u32,
+        but: &str,
+    ) -> Result<bool, ReadModelError> {
+        let begun = Instant::now();
+        while begun.elapsed() < CHANGE_TIME_MAX {
+            if self.is_attended(name, version, Some(but)).await? {
+                return Ok(true);
+            }
+            sleep(LOOK).await;
+        }
+        Ok(false)
+    }
+
+    /// The beats of the hosts of a version.
+    async fn beats(
+        &self,
+        name: &str,
+        version: u32,
+        but: Option<&str>,
+    ) -> Result<BTreeMap<String, u64>, ReadModelError> {
+        let hosts = self.overview(name, version).await?.hosts.into_iter();
+        let others = hosts.filter(|host| but != Some(host.incarnation.as_str()));
+        Ok(others.map(|host| (host.incarnation, host.beat)).collect())
+    }
+
+    /// Waits until no host works on a version: one that does would write what is removed. A host whose
+    /// document does not change for as long as its processor takes a beat to be late is dead.
+    pub(super) async fn wait_left(&self, name: &str, number: u32) -> Result<(), ReadModelError> {
+        let leases = self.leases(name, number);
+        let mut observer = Observer::new(EXPIRY);
+        let begun = Instant::now();
+        loop {
+            let sightings: Vec<Sighting> = leases
+                .list()
+                .await?
+                .into_iter()
+                .filter_map(|found| match found.document {
+                    Document::Host(host) => Some(Sighting {
+                        incarnation: host.incarnation,
+                        etag: found.etag,
+                        stored_at: found.stored_at,
+                    }),
+                    _ => None,
+                })
+                .collect();
+            // There is no document of this process that says what time it is there: all are as if new.
+            let alive = observer.look(begun.elapsed(), 0, &sightings);
+            if alive.is_empty() {
+                return Ok(());
+            }
+            if begun.elapsed() >= CHANGE_TIME_MAX {
+                let reason = format!("hosts still work on version {number} of {name:?}");
+                return Err(ViewFault::Unavailable(reason).into());
+            }
+            sleep(LOOK).await;
+        }
+    }
+}
