@@ -15,6 +15,7 @@ mod local;
 mod output;
 mod parked;
 mod processors;
+mod projections;
 mod provision;
 mod read;
 mod sample;
@@ -43,6 +44,7 @@ pub use self::{
     local::LocalArgs,
     parked::ParkedArgs,
     processors::ProcessorsArgs,
+    projections::ProjectionsArgs,
     provision::ProvisionArgs,
     read::ReadArgs,
     sample::SampleArgs,
@@ -95,6 +97,7 @@ enum Command {
     Lag(LagArgs),
     Processors(ProcessorsArgs),
     Parked(ParkedArgs),
+    Projections(ProjectionsArgs),
     Provision(ProvisionArgs),
     Local(LocalArgs),
     Sample(SampleArgs),
@@ -130,6 +133,7 @@ pub async fn run(
         Command::Lag(args) => Box::pin(lag::run(args, &mut out, stop)).await,
         Command::Processors(args) => Box::pin(processors::run(args, &mut out, stop)).await,
         Command::Parked(args) => Box::pin(parked::run(args, &mut out, stop)).await,
+        Command::Projections(args) => Box::pin(projections::run(args, &mut out, stop)).await,
         Command::Provision(args) => Box::pin(provision::run(args, &mut out)).await,
         Command::Local(args) => Box::pin(local::run(args, &mut out, stop)).await,
         Command::Sample(args) => sample::run(&args, &mut out),

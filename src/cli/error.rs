@@ -10,6 +10,7 @@ use crate::{
     event::BadInput,
     feed::{ControlError, FeedFault, HostFailed, InvalidOptions, StoreFault},
     http::{BindError, ServeError},
+    projection::{ReadModelError, RebuildError, RegistryError, RollBackError, VersionFault},
     store::{AppendError, ProvisionError, ReadError, StoreError, StoreErrorKind},
 };
 
@@ -67,6 +68,21 @@ pub enum CliError {
     /// A host of a processor did not end as it should.
     #[error(transparent)]
     HostFailed(#[from] HostFailed),
+    /// A read model could not be read or looked after.
+    #[error(transparent)]
+    ReadModel(#[from] ReadModelError),
+    /// A read model was not rebuilt to its end.
+    #[error(transparent)]
+    Rebuild(RebuildError),
+    /// Readers do not go back to the previous version.
+    #[error(transparent)]
+    RollBack(RollBackError),
+    /// What was asked for is not there.
+    #[error("{0}")]
+    Missing(String),
+    /// A read model is not what it should be; the report says where.
+    #[error("{0}")]
+    Drift(String),
     /// The embedded endpoint did not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -107,6 +123,30 @@ impl From<ReadError> for CliError {
     }
 }
 
+impl From<RebuildError> for CliError {
+    fn from(error: RebuildError) -> Self {
+        match error {
+            RebuildError::ReadModel(error) => Self::ReadModel(error),
+            other => Self::Rebuild(other),
+        }
+    }
+}
+
+impl From<RollBackError> for CliError {
+    fn from(error: RollBackError) -> Self {
+        match error {
+            RollBackError::ReadModel(error) => Self::ReadModel(error),
+            other => Self::RollBack(other),
+        }
+    }
+}
+
+impl From<RegistryError> for CliError {
+    fn from(error: RegistryError) -> Self {
+        Self::ReadModel(error.into())
+    }
+}
+
 impl From<StoreFault> for CliError {
     fn from(fault: StoreFault) -> Self {
         Self::Control(ControlError::Store(fault))
@@ -125,6 +165,12 @@ impl CliError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_)
+            | Self::ReadModel(
+                ReadModelError::NoProjection(_)
+                | ReadModelError::OtherKind(_)
+                | ReadModelError::NoField(..)
+                | ReadModelError::Token(_),
+            )
             | Self::BadInput(_)
             | Self::Host(_)
             | Self::Control(ControlError::Reason | ControlError::NoPositions)
@@ -134,7 +180,7 @@ impl CliError {
                 EXIT_CONFLICT
             }
             Self::Append(AppendError::OutcomeUnknown { .. }) => EXIT_UNKNOWN,
-            Self::Interrupted => EXIT_INTERRUPTED,
+            Self::Interrupted | Self::Rebuild(RebuildError::Stopped { .. }) => EXIT_INTERRUPTED,
             _ => EXIT_FAILURE,
         }
     }
@@ -166,6 +212,8 @@ impl CliError {
             Self::Control(ControlError::NoProcessor) => {
                 return Some("`cosmos-es processors` lists them; the first worker makes one");
             }
+            Self::ReadModel(error) => return of_read_model(error),
+            Self::Rebuild(error) => return of_rebuild(error),
             _ => return None,
         };
         match store.kind() {
@@ -173,6 +221,34 @@ impl CliError {
             StoreErrorKind::Denied => Some("set COSMOS_ES_KEY, or sign in with `az login`"),
             _ => None,
         }
+    }
+}
+
+fn of_read_model(error: &ReadModelError) -> Option<&'static str> {
+    match error {
+        ReadModelError::NotBuilt(_) => {
+            Some("start `cosmos-es worker`, or build it with `cosmos-es projections rebuild`")
+        }
+        ReadModelError::Registry(RegistryError::Version(VersionFault::IsLive(_))) => {
+            Some("build another with `cosmos-es projections rebuild` before it is removed")
+        }
+        ReadModelError::Registry(RegistryError::Version(VersionFault::Unknown(_))) => {
+            Some("`cosmos-es projections list` has those that there are")
+        }
+        _ => None,
+    }
+}
+
+fn of_rebuild(error: &RebuildError) -> Option<&'static str> {
+    match error {
+        RebuildError::Parked { .. } => Some(
+            "`cosmos-es parked --processor NAME@VERSION` says why; then redrive them and call again, or give the \
+             version up with `cosmos-es projections clean NAME --version VERSION`",
+        ),
+        RebuildError::Unattended { .. } => {
+            Some("start `cosmos-es worker` of this program, and call again")
+        }
+        _ => None,
     }
 }
 

@@ -196,17 +196,54 @@ impl View {
 }
 
 /// What is asked.
-struct Source {
+pub(super) struct Source {
     leases: CosmosLeases,
     feed: Arc<CosmosFeed>,
 }
 
 impl Source {
-    async fn open(account: &Account, processor: &str) -> Result<Self, CliError> {
+    pub(super) async fn open(account: &Account, processor: &str) -> Result<Self, CliError> {
         let feed = Arc::new(open_feed(account).await?.with_page_changes(1));
         let leases = CosmosLeases::open(&account.options, LEASES_CONTAINER, processor);
         Ok(Self { leases: Box::pin(leases).await?, feed })
     }
+
+    /// How a processor over the same events is doing, in short; nothing where it was never started.
+    pub(super) async fn summary(&self, processor: &str) -> Result<Option<Summary>, CliError> {
+        let source = Self { leases: self.leases.of(processor), feed: Arc::clone(&self.feed) };
+        let listed = source.leases.list().await?;
+        let is_parked = |found: &&Stored<Document>| matches!(found.document, Document::Parked(_));
+        let parked = u64::try_from(listed.iter().filter(is_parked).count()).unwrap_or(u64::MAX);
+        let now = SystemClock::new().now().as_second();
+        let known = match Known::new(listed, now) {
+            Err(CliError::Control(ControlError::NoProcessor)) => return Ok(None),
+            known => known?,
+        };
+        let hosts = known.alive();
+        let lines = known.lines(&source.feed).await?;
+        let seconds = lines.iter().map(|line| line.lag_seconds);
+        let transactions = lines.iter().map(|line| line.lag_transactions);
+        Ok(Some(Summary {
+            lag_seconds: seconds
+                .collect::<Option<Vec<u64>>>()
+                .and_then(|all| all.into_iter().max()),
+            lag_transactions: transactions.sum(),
+            parked,
+            hosts,
+        }))
+    }
+}
+
+/// How a processor is doing.
+pub(super) struct Summary {
+    /// Of the range that is furthest behind; nothing where that is not known.
+    pub(super) lag_seconds: Option<u64>,
+    /// Of all ranges.
+    pub(super) lag_transactions: Option<u64>,
+    /// Streams that are set aside.
+    pub(super) parked: u64,
+    /// The instances that work on it.
+    pub(super) hosts: Vec<String>,
 }
 
 /// All ranges of the processor, in their order. What failed is opened anew the next time.
@@ -229,18 +266,8 @@ async fn look(
 }
 
 async fn ranges(source: &Source) -> Result<Vec<RangeLine>, CliError> {
-    let known = Known::new(source.leases.list().await?, SystemClock::new().now().as_second())?;
-    let asked = known.leases.iter().map(|lease| {
-        let range = lease.document.range.clone();
-        let position = known.position(&lease.document);
-        let feed = Arc::clone(&source.feed);
-        async move { behind(&feed, &range, &position).await }
-    });
-    // In a box: the future of a question is large, and there are several.
-    let asked = asked.map(Box::pin).collect::<Vec<_>>();
-    let answers: Vec<_> = stream::iter(asked).buffered(QUESTIONS_MAX).collect().await;
-    let pairs = known.leases.iter().zip(answers);
-    pairs.map(|(lease, answer)| Ok(known.line(lease, answer?))).collect()
+    let now = SystemClock::new().now().as_second();
+    Known::new(source.leases.list().await?, now)?.lines(&source.feed).await
 }
 
 /// The oldest change that is not done, and how many transactions there are from it on; nothing where the
@@ -317,6 +344,33 @@ impl Known {
         let host = self.hosts.iter().find(is_owner)?;
         let is_alive = self.age(host.stored_at) < GONE_AFTER;
         is_alive.then(|| host.document.instance.clone())
+    }
+
+    /// The instances that are alive, sorted.
+    fn alive(&self) -> Vec<String> {
+        let is_alive = |host: &&Stored<Host>| {
+            self.topology.members.contains(&host.document.incarnation)
+                && self.age(host.stored_at) < GONE_AFTER
+        };
+        let hosts = self.hosts.iter().filter(is_alive);
+        let mut instances: Vec<String> = hosts.map(|host| host.document.instance.clone()).collect();
+        instances.sort();
+        instances
+    }
+
+    /// All ranges, asked for what is behind them.
+    async fn lines(&self, feed: &Arc<CosmosFeed>) -> Result<Vec<RangeLine>, CliError> {
+        let asked = self.leases.iter().map(|lease| {
+            let range = lease.document.range.clone();
+            let position = self.position(&lease.document);
+            let feed = Arc::clone(feed);
+            async move { behind(&feed, &range, &position).await }
+        });
+        // In a box: the future of a question is large, and there are several.
+        let asked = asked.map(Box::pin).collect::<Vec<_>>();
+        let answers: Vec<_> = stream::iter(asked).buffered(QUESTIONS_MAX).collect().await;
+        let pairs = self.leases.iter().zip(answers);
+        pairs.map(|(lease, answer)| Ok(self.line(lease, answer?))).collect()
     }
 
     fn age(&self, stored_at: u64) -> Duration {

@@ -14,7 +14,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Document, Found, ViewFault, ViewQuery, ViewStore, Write, document::SCHEMA, store::WRITES_MAX,
+    Document, Found, Kind, ViewFault, ViewQuery, ViewStore, Write, document::SCHEMA,
+    store::WRITES_MAX,
 };
 use crate::{
     config::StoreOptions,
@@ -113,6 +114,21 @@ impl CosmosViews {
             || ViewFault::Unavailable("neither done nor refused".to_owned()),
             |cause| fault_of(cause.status_code(), cause.substatus_code().unwrap_or(0)),
         ))
+    }
+
+    async fn count_all(&self, partition: &str, kind: Kind) -> Result<u64, ViewFault> {
+        let options = QueryOptions::default().with_operation_options(options());
+        let scope = FeedScope::partition(partition.to_owned());
+        let query = Query::from("SELECT VALUE COUNT(1) FROM c WHERE c.kind = @kind")
+            .with_parameter("@kind", kind)
+            .map_err(|error| fault(&error))?;
+        let starting = self.container.query_items::<u64>(query, scope, Some(options));
+        let mut pages = within(Box::pin(starting)).await?.into_pages();
+        let mut count: u64 = 0;
+        while let Some(page) = next(&mut pages).await? {
+            count = page.into_items().into_iter().fold(count, u64::saturating_add);
+        }
+        Ok(count)
     }
 
     async fn query_page(
@@ -271,5 +287,14 @@ impl ViewStore for CosmosViews {
         query: &'a ViewQuery,
     ) -> BoxFuture<'a, Result<Vec<Found>, ViewFault>> {
         async move { Box::pin(self.query_page(partition, query)).await }.boxed()
+    }
+
+    /// A query of one logical partition, about 3 RU for some thousands of documents.
+    fn count<'a>(
+        &'a self,
+        partition: &'a str,
+        kind: Kind,
+    ) -> BoxFuture<'a, Result<u64, ViewFault>> {
+        async move { Box::pin(self.count_all(partition, kind)).await }.boxed()
     }
 }

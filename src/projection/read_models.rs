@@ -24,7 +24,7 @@ pub use self::{
 };
 use super::{
     Catalog, CosmosViews, Document, Found, HistoryFault, Kind, Projection, Registry, RegistryError,
-    Total, ViewFault, ViewKey, ViewQuery, ViewStore,
+    Total, Version, ViewFault, ViewKey, ViewQuery, ViewStore,
     definition::partition_key,
     document::{total_id, view_id},
     order::sort_text,
@@ -332,11 +332,37 @@ impl ReadModels {
     ) -> Result<Option<Total>, ReadModelError> {
         let id = total_id(key);
         let partitions = partitions(projection, version);
-        let reads = partitions.iter().map(|partition| self.0.views.read(partition, &id));
+        let reads: Vec<_> =
+            partitions.iter().map(|partition| self.0.views.read(partition, &id)).collect();
         let parts: Vec<Option<Found>> =
             stream::iter(reads).buffered(PARTITIONS_AT_ONCE).try_collect().await?;
         let parts = parts.into_iter().flatten().filter_map(|found| found.document.total);
         Ok(merged(parts)?)
+    }
+}
+
+impl ReadModels {
+    /// How many views of streams a version has, or how many totals. A query in each of its logical
+    /// partitions; all totals are read.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadModelError`].
+    pub async fn count(&self, name: &str, version: &Version) -> Result<u64, ReadModelError> {
+        if let Ok(projection) = self.projection(name)
+            && projection.has_totals()
+            && projection.code().shards == version.shards
+        {
+            let totals = self.all_totals(projection, version.number).await?;
+            return Ok(u64::try_from(totals.len()).unwrap_or(u64::MAX));
+        }
+        let partitions: Vec<String> =
+            (0..version.shards).map(|shard| partition_key(name, version.number, shard)).collect();
+        let counts: Vec<_> =
+            partitions.iter().map(|partition| self.0.views.count(partition, Kind::View)).collect();
+        let counts: Vec<u64> =
+            stream::iter(counts).buffered(PARTITIONS_AT_ONCE).try_collect().await?;
+        Ok(counts.into_iter().fold(0, u64::saturating_add))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where read models are kept.
 
-use futures::future::BoxFuture;
+use futures::{FutureExt as _, future::BoxFuture};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -35,7 +35,37 @@ pub trait ViewStore: Send + Sync + 'static {
         partition: &'a str,
         query: &'a ViewQuery,
     ) -> BoxFuture<'a, Result<Vec<Found>, ViewFault>>;
+
+    /// How many documents of a kind one logical partition has. Reads all of them, unless the store knows
+    /// better.
+    fn count<'a>(
+        &'a self,
+        partition: &'a str,
+        kind: Kind,
+    ) -> BoxFuture<'a, Result<u64, ViewFault>> {
+        async move {
+            let mut query = ViewQuery {
+                kinds: vec![kind],
+                filters: Vec::new(),
+                sort: "key".to_owned(),
+                is_descending: false,
+                after: None,
+                limit: COUNT_PAGE,
+            };
+            let mut count: u64 = 0;
+            loop {
+                let page = self.query(partition, &query).await?;
+                let Some(last) = page.last() else { return Ok(count) };
+                query.after = last.document.sort.get("key").cloned();
+                count = count.saturating_add(u64::try_from(page.len()).unwrap_or(u64::MAX));
+            }
+        }
+        .boxed()
+    }
 }
+
+/// The documents that are read with one query to be counted.
+const COUNT_PAGE: u32 = 500;
 
 /// A document as it is stored.
 #[derive(Debug, Clone, PartialEq)]

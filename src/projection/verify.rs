@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
 use super::{
@@ -113,9 +113,8 @@ impl ReadModels {
             let streams: Vec<String> =
                 page.first_events.iter().map(|event| event.stream().to_owned()).collect();
             known.extend(streams.iter().map(|stream| hash(stream)));
-            let replays = streams
-                .into_iter()
-                .map(|stream| async move { self.replay(subject, &stream).await });
+            let replays: Vec<_> =
+                streams.iter().map(|stream| self.replay(subject, stream).boxed()).collect();
             let mut replays = stream::iter(replays).buffer_unordered(AT_ONCE);
             while let Some(replayed) = replays.try_next().await? {
                 verified.streams = verified.streams.saturating_add(1);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 
 use crate::projection::{
     Document, Drift, Kind, Projection, ReadModelError, ReadModels, Registry, TotalsList,
@@ -115,8 +115,10 @@ impl ReadModels {
                     query.after =
                         page.last().and_then(|found| found.document.sort.get("key").cloned());
                     let is_last = page.len() < usize::try_from(query.limit).unwrap_or(usize::MAX);
-                    let compared =
-                        page.into_iter().map(|found| self.compare_one(found.document, other));
+                    let compared: Vec<_> = page
+                        .into_iter()
+                        .map(|found| self.compare_one(found.document, other).boxed())
+                        .collect();
                     let compared: Vec<Drift> =
                         stream::iter(compared).buffer_unordered(AT_ONCE).try_collect().await?;
                     for one in compared {
