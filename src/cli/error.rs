@@ -10,6 +10,7 @@ use crate::{
     event::BadInput,
     feed::{ControlError, FeedFault, HostFailed, InvalidOptions, StoreFault},
     http::{BindError, ServeError},
+    projection::ReadModelError,
     store::{AppendError, ProvisionError, ReadError, StoreError, StoreErrorKind},
 };
 
@@ -64,6 +65,9 @@ pub enum CliError {
     /// The feed cannot be read.
     #[error(transparent)]
     Feed(#[from] FeedFault),
+    /// Read models cannot be read or kept up to date.
+    #[error(transparent)]
+    ReadModel(#[from] ReadModelError),
     /// A host of a processor did not end as it should.
     #[error(transparent)]
     HostFailed(#[from] HostFailed),
