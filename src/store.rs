@@ -32,8 +32,8 @@ use tokio::sync::watch;
 
 pub use self::{
     append::{AppendOptions, BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, WINNING_EVENTS_MAX},
-    changes::{Changes, ChangesFrom, ChangesPage},
-    error::{AppendError, CorruptDocument, ReadError, StoreError, StoreErrorKind},
+    changes::{CONTINUATION_BYTES_MAX, Changes, ChangesFrom, ChangesPage},
+    error::{AppendError, BadContinuation, CorruptDocument, ReadError, StoreError, StoreErrorKind},
     list::{Counts, ListStreams, StreamPage, StreamPages, TypeCounts},
     provision::{ProvisionError, ProvisionReport, provision},
     read::{EventPages, EventStream, Events, ReadStream},
