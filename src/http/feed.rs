@@ -66,7 +66,7 @@ pub(super) fn routes() -> Routes {
                         not torn apart and may make it longer"),
         ("wait" = Option<u32>, Query, minimum = 0, maximum = 30,
          description = "How many seconds to wait when there is nothing new, 0 unless it is given"),
-        ("Last-Event-ID" = Option<String>, Header, pattern = "^[A-Za-z0-9._~-]+$",
+        ("Last-Event-ID" = Option<String>, Header,
          description = "In place of `after`, for `text/event-stream`: the `id` of the last message"),
     ),
     responses(
