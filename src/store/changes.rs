@@ -15,10 +15,11 @@ mod continuation;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use serde_json::value::RawValue;
 
 pub use self::continuation::CONTINUATION_BYTES_MAX;
 pub(crate) use self::continuation::{Mark, Place, Position};
-use self::continuation::{Witness, read, write};
+use self::continuation::{Witness, WriteId, read, write};
 use super::{
     EventStore,
     cosmos::{Answered, Change, ChangePages, ChangesStart, FoundChanges},
@@ -26,7 +27,7 @@ use super::{
     error::{BadContinuation, ReadError},
     usage::Usage,
 };
-use crate::{event::RecordedEvent, telemetry::OperationKind};
+use crate::{event::RecordedEvent, stream::item_id, telemetry::OperationKind};
 
 /// How often it is looked for the event that a continuation names before it counts as one of another store:
 /// a replica that is asked may be a moment behind.
@@ -65,8 +66,8 @@ pub struct ChangesPage {
     pub events: Vec<RecordedEvent>,
     /// What the page took.
     pub usage: Usage,
-    /// Where each of the events is.
-    marks: Vec<Mark>,
+    /// Where each of the events is, and what wrote it.
+    places: Vec<(Mark, Option<WriteId>)>,
     before: Position,
     after: Position,
     /// An event from before the page.
@@ -78,8 +79,14 @@ impl ChangesPage {
     /// about 500 bytes for each; one that is longer than [`CONTINUATION_BYTES_MAX`] is not taken back. It
     /// has only characters that mean nothing in a URL. The id of the last event's stream is in it.
     pub fn continuation(&self) -> String {
-        let last = self.events.last().map(Witness::of);
+        let last = self.events.len().checked_sub(1).and_then(|last| self.witness(last));
         write(&self.after, last.as_ref().or(self.witness.as_ref()))
+    }
+
+    /// The event with this index as a witness.
+    fn witness(&self, index: usize) -> Option<Witness> {
+        let (_, write) = self.places.get(index)?;
+        Some(Witness::new(self.events.get(index)?, write.clone()?))
     }
 
     /// Where to go on behind the event with this index in [`events`](Self::events); behind the last one, or
@@ -87,14 +94,14 @@ impl ChangesPage {
     /// again and left out.
     pub fn continuation_behind(&self, index: usize) -> String {
         let next = index.saturating_add(1);
-        match (self.events.get(index), self.marks.get(index)) {
-            (Some(event), Some(mark)) if next < self.events.len() => {
+        match self.places.get(index) {
+            Some((mark, _)) if next < self.places.len() => {
                 let mut position = self.before.clone();
                 // The page is of the place whose turn it was.
                 if let Some(place) = position.places.first_mut() {
                     place.given = Some(*mark);
                 }
-                write(&position, Some(&Witness::of(event)))
+                write(&position, self.witness(index).as_ref().or(self.witness.as_ref()))
             }
             _ => self.continuation(),
         }
@@ -147,9 +154,11 @@ impl EventStore {
         while let Some(page) = pages.next().await {
             let page = page?;
             *spent += page.usage;
-            if let Some(event) = page.first_events.first() {
-                return Ok(Some(Witness::of(event)));
-            }
+            let Some(event) = page.first_events.first() else { continue };
+            let found = self.find(event.stream(), event.sequence_number(), spent).await?;
+            return Ok(found.and_then(|(event, document)| {
+                Some(Witness::new(&event, WriteId::of(&document)?))
+            }));
         }
         Ok(None)
     }
@@ -157,20 +166,34 @@ impl EventStore {
     /// Whether this store has the event.
     async fn confirm(&self, witness: &Witness, spent: &mut Usage) -> Result<(), ReadError> {
         for look in 1..=WITNESS_LOOKS_MAX {
-            let read = self.read_event(witness.stream.as_str(), witness.sequence_number);
-            let answer = Box::pin(read).await.map_err(|error| match error {
-                ReadError::BadInput(_) => BadContinuation::Form.into(),
-                other => other,
-            })?;
-            *spent += answer.usage;
-            match answer.value {
-                Some(event) if event.id() == witness.event_id => return Ok(()),
+            match self.find(&witness.stream, witness.sequence_number, spent).await? {
+                Some((event, document)) if witness.is(&event, &document) => return Ok(()),
                 Some(_) => break,
                 None if look < WITNESS_LOOKS_MAX => tokio::time::sleep(WITNESS_PAUSE).await,
                 None => {}
             }
         }
         Err(BadContinuation::Elsewhere.into())
+    }
+
+    /// An event with its document.
+    async fn find(
+        &self,
+        stream: &str,
+        sequence_number: u64,
+        spent: &mut Usage,
+    ) -> Result<Option<(RecordedEvent, Box<RawValue>)>, ReadError> {
+        let meter = self.meter(OperationKind::ReadEvent, "");
+        let id = item_id(sequence_number);
+        let Answered { value, usage, .. } = self.connection().read_item(stream, &id, None).await;
+        *spent += usage;
+        let found = value.map_err(ReadError::from).and_then(|document| {
+            let Some(document) = document else { return Ok(None) };
+            Ok(Some((read_event(Some(stream), &document)?, document)))
+        });
+        let bytes = found.iter().flatten().map(|(_, document)| document.get().len()).sum();
+        meter.report(&found, usage, found.iter().flatten().count(), bytes);
+        found
     }
 }
 
@@ -219,16 +242,16 @@ impl Changes {
             let mark = Mark { lsn, sequence_number: event.sequence_number() };
             // What was given before the reader went on in the middle of a page.
             if given.is_none_or(|given| given < mark) {
-                placed.push((mark, event));
+                placed.push(((mark, WriteId::of(&document)), event));
             }
         }
         // The service may deliver the events of one transaction in any order.
-        placed.sort_by_key(|(mark, _)| *mark);
-        let (marks, events): (Vec<Mark>, Vec<RecordedEvent>) = placed.into_iter().unzip();
-        let witness = self.witness.clone();
-        if let Some(last) = events.last() {
-            self.witness = Some(Witness::of(last));
-        }
-        Ok(ChangesPage { events, usage: Usage::default(), marks, before, after, witness })
+        placed.sort_by_key(|((mark, _), _)| *mark);
+        let (places, events): (Vec<_>, Vec<_>) = placed.into_iter().unzip();
+        let (usage, witness) = (Usage::default(), self.witness.clone());
+        let page = ChangesPage { events, usage, places, before, after, witness };
+        let last = page.events.len().checked_sub(1).and_then(|last| page.witness(last));
+        self.witness = last.or(self.witness.take());
+        Ok(page)
     }
 }

@@ -320,7 +320,7 @@ pub enum BadContinuation {
     /// A newer version of this library has made it.
     #[error("made by a newer version")]
     Version,
-    /// The store does not have the event behind which it lies, or is kept in another container.
+    /// The store does not have the event behind which it lies, or another write made it.
     #[error("of another store, or of this one as it was before it was made anew")]
     Elsewhere,
     /// The partitions in which it was reached were merged, and the service does not read parts of one.

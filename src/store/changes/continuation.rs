@@ -2,12 +2,15 @@
 //!
 //! The text has only characters that mean nothing in a URL. It begins with the version of its form and a
 //! checksum, which finds texts that were cut or made up and is no protection. What it is of, the witness
-//! tells: an event that was given, which the store must have. The ids of containers do not tell stores
-//! apart: those of two local ones are the same.
+//! tells: an event that was given, which the store must have, written by the same write. The ids of containers
+//! do not tell stores apart, since those of two local ones are the same; nor do ids of events, since an import
+//! of the same log makes the same ones.
 
 use std::fmt::{self, Write as _};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -57,12 +60,34 @@ pub(crate) struct Witness {
     pub(crate) stream: String,
     pub(crate) sequence_number: u64,
     pub(crate) event_id: EventId,
+    pub(crate) write: WriteId,
+}
+
+/// What tells a write from every other one, for documents that never change: the service's own fields.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct WriteId {
+    #[serde(rename = "_etag")]
+    pub(crate) tag: String,
+    #[serde(rename = "_ts")]
+    pub(crate) seconds: u64,
+}
+
+impl WriteId {
+    /// The write of a document.
+    pub(crate) fn of(document: &RawValue) -> Option<Self> {
+        serde_json::from_str(document.get()).ok()
+    }
 }
 
 impl Witness {
-    pub(crate) fn of(event: &RecordedEvent) -> Self {
+    pub(crate) fn new(event: &RecordedEvent, write: WriteId) -> Self {
         let (stream, sequence_number) = (event.stream().to_owned(), event.sequence_number());
-        Self { stream, sequence_number, event_id: event.id() }
+        Self { stream, sequence_number, event_id: event.id(), write }
+    }
+
+    /// Whether the event is this one, and its document the one that was seen.
+    pub(crate) fn is(&self, event: &RecordedEvent, document: &RawValue) -> bool {
+        event.id() == self.event_id && WriteId::of(document).as_ref() == Some(&self.write)
     }
 }
 
@@ -81,8 +106,11 @@ impl fmt::Debug for Place {
 /// The text: `version.checksum.witness~place~place...`, each place `begin.end.lsn.number.token`.
 pub(crate) fn write(position: &Position, witness: Option<&Witness>) -> String {
     let mut rest = String::new();
-    if let Some(Witness { stream, sequence_number, event_id }) = witness {
-        let witness = format!("{sequence_number} {event_id} {stream}");
+    if let Some(Witness { stream, sequence_number, event_id, write }) = witness {
+        let WriteId { tag, seconds } = write;
+        // A stream may have any characters in its id, so it comes last, and the tag as a part without spaces.
+        let tag = URL_SAFE_NO_PAD.encode(tag);
+        let witness = format!("{sequence_number} {event_id} {seconds} {tag} {stream}");
         rest.push_str(&URL_SAFE_NO_PAD.encode(witness));
     }
     for Place { begin, end, token, given } in &position.places {
@@ -124,10 +152,13 @@ fn parse(rest: &str) -> Option<(Position, Option<Witness>)> {
 
 fn witness(text: &str) -> Option<Witness> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-    let mut words = text.splitn(3, ' ');
+    let mut words = text.splitn(5, ' ');
     let sequence_number = words.next()?.parse().ok()?;
     let event_id = words.next()?.parse().ok()?;
-    Some(Witness { sequence_number, event_id, stream: words.next()?.to_owned() })
+    let seconds = words.next()?.parse().ok()?;
+    let tag = String::from_utf8(URL_SAFE_NO_PAD.decode(words.next()?).ok()?).ok()?;
+    let (stream, write) = (words.next()?.to_owned(), WriteId { tag, seconds });
+    Some(Witness { stream, sequence_number, event_id, write })
 }
 
 fn place(text: &str) -> Option<Place> {
@@ -166,7 +197,9 @@ mod tests {
 
     fn witness() -> Witness {
         let event_id = "018f4f2e-7b3a-7c1d-9e2f-000000000001".parse().unwrap();
-        Witness { stream: "quote 1~\u{e9}.\u{1F600}".to_owned(), sequence_number: 3, event_id }
+        let stream = "quote 1~\u{e9}.\u{1F600}".to_owned();
+        let write = WriteId { tag: "\"0000-1 2\"".to_owned(), seconds: 1_800_000_000 };
+        Witness { stream, sequence_number: 3, event_id, write }
     }
 
     #[test]

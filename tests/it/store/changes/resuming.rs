@@ -233,6 +233,22 @@ async fn what_is_no_continuation_of_this_store_is_refused() {
 }
 
 #[tokio::test]
+async fn a_store_that_has_the_same_events_in_another_order_is_another_store() {
+    let (first, second) = (fixture_of(Mode::Strict, 1).await, fixture_of(Mode::Strict, 1).await);
+    let (a, b) = (events(1), events(1));
+    first.given("a", &a).await;
+    first.given("b", &b).await;
+    second.given("b", &b).await;
+    second.given("a", &a).await;
+    let mut changes = first.store.changes_in_pages(ChangesFrom::Beginning, 1).await.unwrap();
+    let text = next(&mut changes).await.continuation();
+    assert_eq!(refused(&second.store, &text).await, BadContinuation::Elsewhere);
+    assert_eq!(next(&mut go_on(&first, &text, 9).await).await.events[0].stream(), "b");
+    first.endpoint.shutdown().await.unwrap();
+    second.endpoint.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_continuation_of_an_empty_store_has_everything_behind_it() {
     let fixture = fixture().await;
     let mut texts = Vec::new();
