@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use cosmos_event_store::{EventStore, StoreOptions, store::CONTINUATION_BYTES_MAX};
 use cosmos_local::{Fault, FaultAction};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::service::{Answer, PATIENCE, Served, until};
@@ -208,10 +209,10 @@ async fn a_page_is_waited_for_until_somebody_appends() {
     let served = Served::new().await;
     let now = page(&served, "/feed?after=now").await;
     let path = format!("/feed?after={}&wait=30", text(&now, "after"));
+    served.control().reset_counts();
     let waiting = served.get(&path);
     let appending = async {
-        // The wait has begun when the store was asked and had nothing.
-        served.control().reset_counts();
+        // The wait begins when the store was asked and had nothing.
         until(async || served.control().counts().of("change_feed") > 0).await;
         served.fixture.given("new", &events(2)).await;
     };
@@ -242,33 +243,35 @@ async fn what_others_append_is_found_and_a_wait_has_an_end() {
 }
 
 #[tokio::test]
-async fn too_many_waits_are_refused_and_the_end_of_the_service_ends_them() {
+async fn too_many_waits_are_refused() {
     let served = Served::with(|store| store, |service| service.with_feeds_max(1)).await;
     let now = page(&served, "/feed?after=now").await;
+    let path = format!("/feed?after={}", text(&now, "after"));
+    let follower = served.request(Method::GET, &path).header("accept", "text/event-stream");
+    let follower = follower.send().await.unwrap();
+    assert_eq!(follower.status(), 200);
+    let answer = served.get(&format!("{path}&wait=30")).await;
+    answer.problem(503, "overloaded");
+    assert_eq!(answer.header("retry-after"), "1");
+    // Without waiting there is always an answer, and so there is when there is something.
+    assert_eq!(page(&served, &path).await["caughtUp"], true);
+    served.fixture.given("s", &events(1)).await;
+    assert_eq!(page(&served, &format!("{path}&wait=30")).await["caughtUp"], false);
+    drop(follower);
+}
+
+#[tokio::test]
+async fn the_end_of_the_service_ends_a_wait() {
+    let served = Served::new().await;
+    let now = page(&served, "/feed?after=now").await;
+    served.control().reset_counts();
     let path = format!("/feed?after={}&wait=30", text(&now, "after"));
-    let asking = async {
-        until(async || served.get(&format!("{path}&x")).await.status == 400).await;
-        // One of two waits, the other one is refused; it does not matter which.
-        until(async || {
-            let answer = served.get(&path.replace("wait=30", "wait=1")).await;
-            if answer.status == 200 {
-                return false;
-            }
-            answer.problem(503, "overloaded");
-            assert_eq!(answer.header("retry-after"), "1");
-            true
-        })
-        .await;
-        // Without waiting there is always an answer.
-        page(&served, &path.replace("&wait=30", "")).await;
+    let stopping = async {
+        until(async || served.control().counts().of("change_feed") > 0).await;
         served.stop.cancel();
     };
-    let (answer, ()) = tokio::join!(served.get(&path), asking);
-    if answer.status == 200 {
-        assert_eq!(answer.ok(200)["caughtUp"], true);
-    } else {
-        answer.problem(503, "overloaded");
-    }
+    let (answer, ()) = tokio::join!(served.get(&path), stopping);
+    assert_eq!(answer.ok(200)["caughtUp"], true);
     served.serving.await.unwrap().unwrap();
 }
 
