@@ -6,6 +6,7 @@
 
 mod append;
 mod args;
+mod demo;
 mod error;
 mod export;
 mod import;
@@ -36,6 +37,7 @@ use self::output::Output;
 pub use self::{
     append::AppendArgs,
     args::{Format, FormatArgs, TargetArgs},
+    demo::DemoArgs,
     error::{CliError, EXIT_CONFLICT, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_UNKNOWN, EXIT_USAGE},
     export::ExportArgs,
     import::ImportArgs,
@@ -101,6 +103,7 @@ enum Command {
     Provision(ProvisionArgs),
     Local(LocalArgs),
     Sample(SampleArgs),
+    Demo(DemoArgs),
 }
 
 /// Runs a command to its end, or until it is told to stop.
@@ -137,6 +140,7 @@ pub async fn run(
         Command::Provision(args) => Box::pin(provision::run(args, &mut out)).await,
         Command::Local(args) => Box::pin(local::run(args, &mut out, stop)).await,
         Command::Sample(args) => sample::run(&args, &mut out),
+        Command::Demo(args) => Box::pin(demo::run(args, &mut out, stop)).await,
     };
     match done.and_then(|()| out.flush()) {
         Err(error) if error.is_closed_output() => Ok(()),

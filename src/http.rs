@@ -8,7 +8,7 @@
 //!   the router. A problem never has the text of a failure below it.
 //! - An append that has begun is not cut when its client goes away: it runs in a task of its own, which
 //!   the end of the service waits for.
-//! - Connections, requests in flight, bodies, pages and waits are bounded; see [`limits`].
+//! - Connections, requests in flight, bodies, pages, feeds and waits are bounded; see [`limits`].
 //!
 //! This module is the only one with status codes. It knows no rules of a domain; those of quotes are in
 //! [`crate::quotes`]. A part of the interface is a `router::Routes`: a router, its description and its
@@ -19,6 +19,7 @@ mod body;
 mod cloudevents;
 mod connections;
 mod etag;
+mod feed;
 mod health;
 mod host;
 mod idempotency;

@@ -40,3 +40,8 @@ pub use self::{
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}
+
+/// The example in `docs/projections.md`, too.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/projections.md")]
+mod projections {}

@@ -29,6 +29,7 @@ mod hosting;
 mod lane;
 mod measure;
 pub mod memory;
+pub mod metrics;
 mod order;
 mod read_models;
 mod rebuild;

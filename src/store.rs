@@ -33,8 +33,8 @@ use tokio::sync::watch;
 pub(crate) use self::document::read_event;
 pub use self::{
     append::{AppendOptions, BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, WINNING_EVENTS_MAX},
-    changes::{Changes, ChangesFrom, ChangesPage},
-    error::{AppendError, CorruptDocument, ReadError, StoreError, StoreErrorKind},
+    changes::{CONTINUATION_BYTES_MAX, Changes, ChangesFrom, ChangesPage},
+    error::{AppendError, BadContinuation, CorruptDocument, ReadError, StoreError, StoreErrorKind},
     list::{Counts, ListStreams, StreamPage, StreamPages, TypeCounts},
     provision::{ProvisionError, ProvisionReport, provision},
     read::{EventPages, EventStream, Events, ReadStream},

@@ -16,14 +16,17 @@
 )]
 
 #[allow(dead_code, reason = "another benchmark needs the rest")]
+#[path = "../harness/account.rs"]
 mod account;
 mod failover;
 mod idle;
 mod ledger;
+#[path = "../harness/log.rs"]
 mod log;
 mod moves;
 #[path = "../harness/parts.rs"]
 mod parts;
+#[path = "../harness/sdk.rs"]
 mod sdk;
 mod slow_handler;
 mod throughput;

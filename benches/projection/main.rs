@@ -15,15 +15,16 @@
 )]
 
 #[allow(dead_code, reason = "another benchmark needs the rest")]
-#[path = "../processor/account.rs"]
+#[path = "../harness/account.rs"]
 mod account;
-#[path = "../processor/log.rs"]
+#[path = "../harness/log.rs"]
 mod log;
 #[path = "../harness/parts.rs"]
 mod parts;
 mod rebuild;
-#[path = "../processor/sdk.rs"]
+#[path = "../harness/sdk.rs"]
 mod sdk;
+mod visible;
 
 use parts::{chosen, median, scratch};
 
@@ -31,15 +32,17 @@ use parts::{chosen, median, scratch};
 struct Scale {
     /// How often the log is imported.
     logs: usize,
+    /// How long events are appended.
+    seconds: u64,
 }
 
 impl Scale {
     fn from_environment() -> Self {
         if std::env::var_os("BENCH_QUICK").is_some_and(|quick| quick != "0") {
             println!("BENCH_QUICK is set: less data, so the figures are not those of a full run");
-            Self { logs: 1 }
+            Self { logs: 1, seconds: 8 }
         } else {
-            Self { logs: 10 }
+            Self { logs: 10, seconds: 30 }
         }
     }
 }
@@ -54,6 +57,10 @@ fn main() {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         if chosen("rebuild") {
             Box::pin(rebuild::rebuild_vs_feed(&scale)).await;
+        }
+        if chosen("visible") {
+            Box::pin(visible::here(&scale)).await;
+            Box::pin(visible::in_another_process(&scale)).await;
         }
     });
 }

@@ -179,6 +179,7 @@ pub(super) fn reason(error: &ReadError) -> String {
             "the state has a value that cannot be stored without change".to_owned()
         }
         ReadError::BadInput(input) => input.to_string(),
+        ReadError::Continuation(bad) => bad.to_string(),
     }
 }
 

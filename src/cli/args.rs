@@ -59,6 +59,13 @@ pub(super) struct ProcessorArg {
     pub(super) name: String,
 }
 
+impl ProcessorArg {
+    /// Whether it is another one than the default.
+    pub(super) fn is_named(&self) -> bool {
+        self.name != PROCESSOR_DEFAULT
+    }
+}
+
 /// Where the store is.
 #[derive(Debug, Clone, Args)]
 pub struct TargetArgs {

@@ -65,18 +65,21 @@ pub enum CliError {
     /// The feed cannot be read.
     #[error(transparent)]
     Feed(#[from] FeedFault),
+    /// Read models cannot be read or kept up to date.
+    #[error(transparent)]
+    ReadModel(#[from] ReadModelError),
     /// A host of a processor did not end as it should.
     #[error(transparent)]
     HostFailed(#[from] HostFailed),
-    /// A read model could not be read or looked after.
-    #[error(transparent)]
-    ReadModel(#[from] ReadModelError),
     /// A read model was not rebuilt to its end.
     #[error(transparent)]
     Rebuild(RebuildError),
     /// Readers do not go back to the previous version.
     #[error(transparent)]
     RollBack(RollBackError),
+    /// Something of the demonstration did not happen.
+    #[error("{0}")]
+    Demo(String),
     /// What was asked for is not there.
     #[error("{0}")]
     Missing(String),

@@ -18,8 +18,9 @@ use super::{
     output::Output,
     target::{Account, Missing},
     until_stopped,
+    worker::views,
 };
-use crate::projection::{Catalog, ReadModels};
+use crate::projection::ReadModels;
 
 const EXAMPLES: &str = "\
 A read model has versions. One is live: readers use it. rebuild makes another beside it from the first event
@@ -58,11 +59,6 @@ enum Action {
     Totals(reads::TotalsArgs),
 }
 
-/// The projections that the program has.
-pub(super) fn catalog() -> Result<Catalog, CliError> {
-    Catalog::generic().map_err(|error| CliError::Usage(error.to_string()))
-}
-
 pub(super) async fn run(
     args: ProjectionsArgs,
     out: &mut Output<'_>,
@@ -91,7 +87,8 @@ async fn carry_out(
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
-    let read_models = open(account).await?;
+    let store = account.connect().await?;
+    let read_models = views::open(account, store).await?;
     match action {
         Action::List(_) => until_stopped(list::run(&read_models, account, out), stop).await,
         Action::Rebuild(args) => rebuild::run(&args, &read_models, out, stop).await,
@@ -104,12 +101,6 @@ async fn carry_out(
         Action::Views(args) => until_stopped(reads::views(&args, &read_models, out), stop).await,
         Action::Totals(args) => until_stopped(reads::totals(&args, &read_models, out), stop).await,
     }
-}
-
-/// Opens the read models of an account.
-pub(super) async fn open(account: &Account) -> Result<ReadModels, CliError> {
-    let store = account.connect().await?;
-    Ok(Box::pin(ReadModels::open(&account.options, store, catalog()?)).await?)
 }
 
 /// Refuses a name that the program has no projection of, and says which there are.

@@ -12,7 +12,8 @@ use serde_json::Value;
 use super::{CliError, output::Output};
 use crate::event::format_timestamp;
 
-use self::{quote::Event, random::Random};
+pub(super) use self::quote::Event;
+use self::random::Random;
 
 /// The quotes of `samples/quotes.jsonl`.
 const QUOTES_DEFAULT: u32 = 40;
@@ -51,17 +52,27 @@ struct SampleLine<'a> {
     metadata: &'a Value,
 }
 
-pub(super) fn run(args: &SampleArgs, out: &mut Output<'_>) -> Result<(), CliError> {
-    let mut random = Random::new(args.seed);
+/// The stream of a quote.
+pub(super) fn stream(quote: u32) -> String {
+    format!("quote-{quote}")
+}
+
+/// The events of so many quotes, by time: each with the number of the quote and its own.
+pub(super) fn events(quotes: u32, seed: u64) -> Vec<(u32, u64, Event)> {
+    let mut random = Random::new(seed);
     let mut events: Vec<(u32, u64, Event)> = Vec::new();
-    for quote in 1..=args.quotes {
+    for quote in 1..=quotes {
         let history = quote::history(quote, &mut random);
         events.extend((1..).zip(history).map(|(number, event)| (quote, number, event)));
     }
     events.sort_by_key(|(quote, number, event)| (event.time, *quote, *number));
-    events.iter().try_for_each(|(quote, number, event)| {
+    events
+}
+
+pub(super) fn run(args: &SampleArgs, out: &mut Output<'_>) -> Result<(), CliError> {
+    events(args.quotes, args.seed).iter().try_for_each(|(quote, number, event)| {
         out.json(&SampleLine {
-            aggregate_id: format!("quote-{quote}"),
+            aggregate_id: stream(*quote),
             sequence_number: *number,
             r#type: event.name,
             time: format_timestamp(event.time),

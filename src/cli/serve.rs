@@ -8,13 +8,13 @@ use clap::Args;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use self::inside::{To, Worker, parse_to};
+use self::inside::{Kind, To, Worker, parse_to};
 use super::{
     CliError,
     args::{Format, ProcessorArg, TargetArgs},
     output::Output,
     target::{Account, Missing},
-    worker::{figures::Figures, host::default_instance},
+    worker::{figures::Figures, host::default_instance, views},
 };
 use crate::{
     clock::{Clock as _, SystemClock},
@@ -27,10 +27,10 @@ The store is embedded in the process, in --data-dir, unless --endpoint names an 
 loopback only. With --output json one line is printed when it is ready: http, store, dataDir, openapi and
 worker. Ctrl-C lets requests that have begun end, for 10 seconds at most, and then the worker.
 
-Inside is a worker of the change-feed processor, which shares the events with any `cosmos-es worker` of the
-same --processor (`cosmos-es lag` shows who has what). --worker-to says what it does with them, as --to of
-`worker` does. What is wrong with the worker is logged, and the service goes on. Its figures are at
-/metrics, for Prometheus.
+Inside is a worker that keeps the read models up to date, together with any `cosmos-es worker` beside it
+(`cosmos-es projections list` shows how far they are). --worker-to count or a URL makes it a worker of the
+change-feed processor that --processor names, as --to of `worker` does. What is wrong with the worker is logged,
+and the service goes on. Its figures are at /metrics, for Prometheus.
 
 Examples:
   cosmos-es serve
@@ -56,11 +56,12 @@ pub struct ServeArgs {
     /// Port of the embedded endpoint; another one is taken when it is in use, and 0 takes a free one
     #[arg(long, env = "COSMOS_ES_STORE_PORT", default_value_t = 8081, value_name = "PORT")]
     store_port: u16,
-    /// Where the worker inside delivers events: count, a URL to post them to, or none for no worker
+    /// What the worker inside does with events: views for read models, count, a URL to post them to, or none
+    /// for no worker
     #[arg(
         long,
         env = "COSMOS_ES_WORKER_TO",
-        default_value = "count",
+        default_value = "views",
         value_name = "PLACE",
         value_parser = parse_to
     )]
@@ -75,14 +76,16 @@ pub struct ServeArgs {
 impl ServeArgs {
     /// The worker inside, where there is one.
     fn worker(&self) -> Option<Worker> {
-        match &self.worker_to {
-            To::None => None,
-            To::Receiver(receiver) => Some(Worker {
+        let kind = match &self.worker_to {
+            To::None => return None,
+            To::Views => Kind::Views,
+            To::Receiver(receiver) => Kind::Receiver {
                 receiver: receiver.clone(),
                 processor: self.processor.name.clone(),
-                instance: self.instance.clone().unwrap_or_else(default_instance),
-            }),
-        }
+            },
+        };
+        let instance = self.instance.clone().unwrap_or_else(default_instance);
+        Some(Worker { kind, instance })
     }
 }
 
@@ -102,7 +105,8 @@ struct Serving<'a> {
 /// The worker inside, for programs.
 #[derive(Debug, Serialize)]
 struct Working<'a> {
-    processor: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processor: Option<&'a str>,
     instance: &'a str,
     to: String,
 }
@@ -118,6 +122,10 @@ pub(super) async fn run(
     options.check_listen()?;
     let worker = args.worker();
     worker.as_ref().map(Worker::check).transpose()?;
+    if args.processor.is_named() && !matches!(args.worker_to, To::Receiver(_)) {
+        let text = "--processor goes with --worker-to count or a URL: every read model has its own";
+        return Err(CliError::Usage(text.to_owned()));
+    }
     let store_port = args.store_port;
     let account =
         Box::pin(Account::open_at(args.target.target(), Missing::Create, store_port)).await?;
@@ -143,7 +151,8 @@ async fn serve(
         }
         None => options,
     };
-    let service = Service::bind(store.clone(), options).await?;
+    let read_models = views::open(account, store.clone()).await?;
+    let service = Service::bind(store, options).await?;
     let http = format!("http://{}", service.address());
     announce(account, &report, &http, worker.as_ref(), clock, out)?;
     let (stop, stop_worker) = (stop.child_token(), CancellationToken::new());
@@ -164,7 +173,7 @@ async fn serve(
     };
     let working = async {
         if let Some(worker) = &worker {
-            worker.run(account, &store, &figures, &stop_worker).await;
+            worker.run(account, &read_models, &figures, &stop_worker).await;
         }
     };
     let (served, ()) = tokio::join!(serving, working);
@@ -184,9 +193,9 @@ fn announce(
     match out.format() {
         Format::Json => {
             let worker = worker.map(|worker| Working {
-                processor: &worker.processor,
+                processor: worker.processor(),
                 instance: &worker.instance,
-                to: worker.receiver.shown(),
+                to: worker.shown(),
             });
             let openapi = format!("{http}/openapi.json");
             out.json(&Serving { http, store, data_dir, openapi, worker })?;
@@ -201,11 +210,11 @@ fn announce(
             out.line(&format!("  store    {}  {store}{place}", account.kind()))?;
             out.line(&format!("  {}: ready", containers(report)))?;
             out.line(&format!("  http     {http}    API description at /openapi.json"))?;
-            if let Some(Worker { receiver, processor, instance }) = worker {
-                let to = receiver.shown();
-                out.line(&format!(
-                    "  worker   {to}   processor {processor}   instance {instance}"
-                ))?;
+            if let Some(worker) = worker {
+                let (to, instance) = (worker.shown(), &worker.instance);
+                let shared = worker.processor();
+                let shared = shared.map_or_else(String::new, |name| format!("   processor {name}"));
+                out.line(&format!("  worker   {to}{shared}   instance {instance}"))?;
             }
             let ms = clock.monotonic().as_millis();
             out.line(&format!("  ready in {ms} ms - Ctrl-C stops cleanly"))?;

@@ -1,4 +1,4 @@
-//! `cosmos-es worker`: one host of a change-feed processor over the events.
+//! `cosmos-es worker`: a host of read models, or of a change-feed processor over the events.
 
 pub(super) mod counting;
 pub(super) mod figures;
@@ -6,9 +6,10 @@ pub(super) mod host;
 mod posting;
 mod printing;
 pub(super) mod receiver;
+pub(super) mod views;
 mod watched;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use clap::Args;
 use serde::Serialize;
@@ -29,7 +30,10 @@ use super::{
     say,
     target::{Account, Missing},
 };
-use crate::feed::{Handler, ProcessorOptions, documents::Start};
+use crate::{
+    feed::{Handler, ProcessorOptions, documents::Start},
+    store::EventStore,
+};
 
 /// How long a host may finish what it has begun when nobody reads the output any more: nothing can be then.
 const UNREAD_TIME_MAX: Duration = Duration::from_secs(1);
@@ -40,25 +44,28 @@ Any number of workers with the same --processor share the events: each stream is
 in order, and every event at least once. The places are kept in the store, so a worker that is started
 again goes on where the processor was; --from counts only when the processor is made.
 
---to count only counts them, and says at the end how many there were. --to stdout prints a line of JSON for
+--to views keeps the read models up to date: each has a processor of its own (`cosmos-es projections list`),
+so --processor and --from are for the others. --to count only counts events, and says at the end how many there were. --to stdout prints a line of JSON for
 each run of events of a stream: stream, epoch and events. --to URL posts the same with the number of the
 attempt, and the header idempotency-key; 2xx is handled, 408, 425, 429 and 5xx are tried again, and any
 other 4xx parks the stream (`cosmos-es parked`). With --output json one line says first: processor, instance,
-to, and metrics where it is served; after --to count a last one says events and streams.
+to, and metrics where it is served; after --to count a last one says events and streams, after --to views
+events, documents and readModels.
 
 --metrics serves the figures of the worker, for Prometheus, at /metrics of that address, and /healthz.
 
 All workers of a processor do the same: one with another --to needs a --processor of its own. `cosmos-es
-serve` has a worker inside, of the processor `default` unless it is told otherwise.
+serve` has a worker inside, for views unless it is told otherwise.
 
 Examples:
   cosmos-es worker
+  cosmos-es worker --to count
   cosmos-es worker --processor lines --to stdout
   cosmos-es worker --processor mails --from now --to http://127.0.0.1:9000/events
   cosmos-es worker --metrics 127.0.0.1:9464
   cosmos-es worker --instance a --endpoint https://my-account.documents.azure.com";
 
-/// Deliver every event at least once, in order per stream, shared with other workers, until Ctrl-C
+/// Keep read models up to date, or deliver every event at least once, shared with other workers, until Ctrl-C
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct WorkerArgs {
@@ -76,11 +83,11 @@ pub struct WorkerArgs {
         value_parser = parse_start
     )]
     from: Start,
-    /// Where events are delivered: count, stdout, or a URL to post them to
+    /// What becomes of events: views for read models, count, stdout, or a URL to post them to
     #[arg(
         long,
         env = "COSMOS_ES_WORKER_TO",
-        default_value = "count",
+        default_value = "views",
         value_name = "PLACE",
         value_parser = parse_to
     )]
@@ -95,6 +102,7 @@ pub struct WorkerArgs {
 /// Who gets the events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum To {
+    Views,
     Stdout,
     Receiver(Receiver),
 }
@@ -103,6 +111,7 @@ impl To {
     /// For people and logs.
     fn shown(&self) -> String {
         match self {
+            Self::Views => "views".to_owned(),
             Self::Stdout => "stdout".to_owned(),
             Self::Receiver(receiver) => receiver.shown(),
         }
@@ -110,6 +119,7 @@ impl To {
 
     fn options(&self, instance: &str) -> ProcessorOptions {
         match self {
+            Self::Views => ProcessorOptions::new(instance),
             Self::Stdout => ProcessorOptions::new(instance).with_handler_name("stdout"),
             Self::Receiver(receiver) => receiver.options(instance),
         }
@@ -118,11 +128,12 @@ impl To {
 
 fn parse_to(text: &str) -> Result<To, String> {
     match text {
+        "views" => Ok(To::Views),
         "stdout" => Ok(To::Stdout),
         "none" => Err("none is for `cosmos-es serve`: a worker delivers somewhere".to_owned()),
         other => match Receiver::parse(other) {
             Some(receiver) => Ok(To::Receiver(receiver)),
-            None => Err(format!("expected count, stdout, or {EXPECTED}")),
+            None => Err(format!("expected views, count, stdout, or {EXPECTED}")),
         },
     }
 }
@@ -140,7 +151,8 @@ fn parse_start(text: &str) -> Result<Start, String> {
 /// What runs, for programs.
 #[derive(Debug, Serialize)]
 struct Working<'a> {
-    processor: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processor: Option<&'a str>,
     instance: &'a str,
     to: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,6 +167,13 @@ pub(super) async fn run(
     let instance = args.instance.clone().unwrap_or_else(default_instance);
     // Before a data folder is made for a worker that will not be.
     args.to.options(&instance).check()?;
+    if args.to == To::Views && (args.processor.is_named() || args.from != Start::Beginning) {
+        return Err(CliError::Usage(
+            "every read model has a processor of its own and begins at the beginning: --processor and \
+             --from go with --to count, stdout or a URL"
+                .to_owned(),
+        ));
+    }
     args.metrics.map(|address| watched::options(address).check_listen()).transpose()?;
     let account = Account::open(args.target.target(), Missing::Create).await?;
     let result = work(&args, &instance, &account, out, stop).await;
@@ -172,14 +191,66 @@ async fn work(
     let store = account.connect().await?;
     let figures = Figures::default();
     let watched = match args.metrics {
-        Some(address) => Some(Watched::start(address, store, figures.clone()).await?),
+        Some(address) => Some(Watched::start(address, store.clone(), figures.clone()).await?),
         None => None,
     };
+    let url = watched.as_ref().map(Watched::url);
+    let worked = if args.to == To::Views {
+        keep(args, instance, (store, url), account, &figures, out, stop).await
+    } else {
+        handle(args, instance, url, account, figures, out, stop).await
+    };
+    if let Some(watched) = watched {
+        watched.end().await;
+    }
+    worked
+}
+
+/// Keeps read models up to date.
+async fn keep(
+    args: &WorkerArgs,
+    instance: &str,
+    (store, url): (EventStore, Option<&str>),
+    account: &Account,
+    figures: &Figures,
+    out: &mut Output<'_>,
+    stop: &CancellationToken,
+) -> Result<(), CliError> {
+    let read_models = views::open(account, store).await?;
+    announce(args, instance, url, out)?;
+    let stop = stop.child_token();
+    let mut keeping = pin!(views::keep(&read_models, instance, figures, None, &stop));
+    let kept = tokio::select! {
+        biased;
+        kept = &mut keeping => kept,
+        () = account.ended() => {
+            stop.cancel();
+            keeping.await
+        }
+    };
+    let kept = kept?;
+    tracing::info!("stopped");
+    match out.format() {
+        Format::Json => out.json(&kept),
+        Format::Table => out.line(&kept.shown()),
+    }
+}
+
+/// Delivers events somewhere.
+async fn handle(
+    args: &WorkerArgs,
+    instance: &str,
+    url: Option<&str>,
+    account: &Account,
+    figures: Figures,
+    out: &mut Output<'_>,
+    stop: &CancellationToken,
+) -> Result<(), CliError> {
     let (printing, mut lines) = lines();
     let counting = Arc::default();
     let handler: Arc<dyn Handler> = match &args.to {
-        To::Stdout => Arc::new(printing),
         To::Receiver(receiver) => receiver.handler(&counting)?,
+        To::Stdout | To::Views => Arc::new(printing),
     };
     let mut options = args.to.options(instance).with_start(args.from);
     if args.to == To::Stdout {
@@ -187,12 +258,8 @@ async fn work(
     }
     let work = Work { processor: args.processor.name.clone(), options, figures }.at(account);
     let host = Box::pin(work.start(account, handler, None)).await?;
-    announce(args, instance, watched.as_ref().map(Watched::url), out)?;
-    let delivered = deliver(host, &mut lines, account, out, stop).await;
-    if let Some(watched) = watched {
-        watched.end().await;
-    }
-    delivered?;
+    announce(args, instance, url, out)?;
+    deliver(host, &mut lines, account, out, stop).await?;
     tracing::info!("stopped");
     if args.to == To::Receiver(Receiver::Count) {
         tell(counting.tally(), out)?;
@@ -246,7 +313,8 @@ fn announce(
     metrics: Option<&str>,
     out: &mut Output<'_>,
 ) -> Result<(), CliError> {
-    let (processor, to) = (args.processor.name.as_str(), args.to.shown());
+    let processor = Some(args.processor.name.as_str()).filter(|_| args.to != To::Views);
+    let to = args.to.shown();
     if out.format() == Format::Json {
         out.json(&Working { processor, instance, to: &to, metrics })?;
     } else {
@@ -256,9 +324,14 @@ fn announce(
                 say(&text);
                 Ok(())
             }
-            To::Receiver(_) => out.line(&text),
+            To::Receiver(_) | To::Views => out.line(&text),
         };
-        tell(format!("  processor  {processor}   instance {instance}"))?;
+        match processor {
+            Some(processor) => {
+                tell(format!("  processor  {processor}   instance {instance}"))?;
+            }
+            None => tell(format!("  instance   {instance}"))?,
+        }
         tell(format!("  to         {to}"))?;
         if let Some(url) = metrics {
             tell(format!("  metrics    {url}"))?;
@@ -274,6 +347,7 @@ mod tests {
 
     #[test]
     fn a_worker_delivers_to_words_or_a_url() {
+        assert_eq!(parse_to("views"), Ok(To::Views));
         assert_eq!(parse_to("stdout"), Ok(To::Stdout));
         assert_eq!(parse_to("count"), Ok(To::Receiver(Receiver::Count)));
         assert!(parse_to("none").unwrap_err().contains("serve"));

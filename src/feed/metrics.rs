@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::host::{HeldStatus, LeaseState, Status};
+use super::host::{HeldStatus, LeaseState, LeaseStatus, Status};
 
 /// The upper bounds of the handler times that are counted, in seconds. The last one is the default limit of
 /// an attempt.
@@ -118,61 +118,65 @@ pub const NAMES: [(&str, &str, &str); 14] = [
 ///
 /// All metrics have the label `processor`; those of a lease that this host holds also have `range`.
 pub fn render(processor: &str, status: &Status, metrics: &Metrics) -> String {
+    render_all(&[(processor, status, metrics)])
+}
+
+/// What several hosts of one process have measured: each metric stands once, with the samples of all.
+pub fn render_all(hosts: &[(&str, &Status, &Metrics)]) -> String {
     let mut text = String::new();
-    let processor = escaped(processor);
-    let whole = format!("processor=\"{processor}\"");
-    let with = |name: &str, value: &str| format!("{whole},{name}=\"{value}\"");
-    let held: Vec<(String, &HeldStatus)> = status
-        .leases
-        .iter()
-        .filter_map(|lease| {
-            Some((with("range", &lease.lease.range.to_string()), lease.held.as_ref()?))
-        })
-        .collect();
     for (name, kind, help) in NAMES {
-        let of_leases = |value: fn(&HeldStatus) -> String| -> Vec<(String, String)> {
-            held.iter().map(|(labels, held)| (labels.clone(), value(held))).collect()
-        };
-        let one = |value: &dyn std::fmt::Display| vec![(whole.clone(), value.to_string())];
-        let samples = match name {
-            "cosmos_es_feed_lag_seconds" => of_leases(|held| held.lag.seconds.to_string()),
-            "cosmos_es_feed_lag_transactions" => {
-                of_leases(|held| held.lag.transactions.to_string())
-            }
-            "cosmos_es_feed_checkpoint_age_seconds" => {
-                of_leases(|held| held.checkpoint_age.as_secs_f64().to_string())
-            }
-            "cosmos_es_feed_stalled" => {
-                of_leases(|held| u8::from(held.state == LeaseState::Stalled).to_string())
-            }
-            "cosmos_es_feed_leases" => one(&held.len()),
-            "cosmos_es_feed_parked_streams" => one(&status.parked.len()),
-            "cosmos_es_feed_pages_total" => one(&metrics.pages),
-            "cosmos_es_feed_items_total" => one(&metrics.changes),
-            "cosmos_es_feed_handled_total" => one(&metrics.handled),
-            "cosmos_es_feed_handler_failures_total" => one(&metrics.failures),
-            "cosmos_es_feed_checkpoints_total" => one(&metrics.checkpoints),
-            "cosmos_es_feed_lease_moves_total" => vec![
-                (with("kind", "acquired"), metrics.acquired.to_string()),
-                (with("kind", "released"), metrics.released.to_string()),
-                (with("kind", "lost"), metrics.lost.to_string()),
-            ],
-            "cosmos_es_feed_request_charge_total" => vec![
-                (with("of", "changes"), metrics.feed_charge.to_string()),
-                (with("of", "leases"), metrics.leases_charge.to_string()),
-            ],
-            _ => Vec::new(),
-        };
         line(&mut text, format_args!("# HELP {name} {help}"));
         line(&mut text, format_args!("# TYPE {name} {kind}"));
-        for (labels, value) in samples {
-            line(&mut text, format_args!("{name}{{{labels}}} {value}"));
-        }
-        if kind == "histogram" {
-            histogram(&mut text, name, &whole, &metrics.handler_time);
+        for (processor, status, metrics) in hosts {
+            let whole = format!("processor=\"{}\"", escaped(processor));
+            if kind == "histogram" {
+                histogram(&mut text, name, &whole, &metrics.handler_time);
+                continue;
+            }
+            for (labels, value) in samples(name, &whole, status, metrics) {
+                line(&mut text, format_args!("{name}{{{labels}}} {value}"));
+            }
         }
     }
     text
+}
+
+/// The samples of a metric, with their labels.
+fn samples(name: &str, whole: &str, status: &Status, metrics: &Metrics) -> Vec<(String, String)> {
+    let with = |name: &str, value: &str| format!("{whole},{name}=\"{value}\"");
+    let held = || status.leases.iter().filter_map(|one| Some((one, one.held.as_ref()?)));
+    let of_leases = |value: fn(&HeldStatus) -> String| -> Vec<(String, String)> {
+        let labels = |one: &LeaseStatus| with("range", &one.lease.range.to_string());
+        held().map(|(one, held)| (labels(one), value(held))).collect()
+    };
+    let one = |value: &dyn std::fmt::Display| vec![(whole.to_owned(), value.to_string())];
+    match name {
+        "cosmos_es_feed_lag_seconds" => of_leases(|held| held.lag.seconds.to_string()),
+        "cosmos_es_feed_lag_transactions" => of_leases(|held| held.lag.transactions.to_string()),
+        "cosmos_es_feed_checkpoint_age_seconds" => {
+            of_leases(|held| held.checkpoint_age.as_secs_f64().to_string())
+        }
+        "cosmos_es_feed_stalled" => {
+            of_leases(|held| u8::from(held.state == LeaseState::Stalled).to_string())
+        }
+        "cosmos_es_feed_leases" => one(&held().count()),
+        "cosmos_es_feed_parked_streams" => one(&status.parked.len()),
+        "cosmos_es_feed_pages_total" => one(&metrics.pages),
+        "cosmos_es_feed_items_total" => one(&metrics.changes),
+        "cosmos_es_feed_handled_total" => one(&metrics.handled),
+        "cosmos_es_feed_handler_failures_total" => one(&metrics.failures),
+        "cosmos_es_feed_checkpoints_total" => one(&metrics.checkpoints),
+        "cosmos_es_feed_lease_moves_total" => vec![
+            (with("kind", "acquired"), metrics.acquired.to_string()),
+            (with("kind", "released"), metrics.released.to_string()),
+            (with("kind", "lost"), metrics.lost.to_string()),
+        ],
+        "cosmos_es_feed_request_charge_total" => vec![
+            (with("of", "changes"), metrics.feed_charge.to_string()),
+            (with("of", "leases"), metrics.leases_charge.to_string()),
+        ],
+        _ => Vec::new(),
+    }
 }
 
 fn histogram(text: &mut String, name: &str, labels: &str, time: &HandlerTime) {
@@ -200,7 +204,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::feed::{
-        FeedRange, LeaseStatus,
+        FeedRange,
         documents::{Document, Lag},
     };
 

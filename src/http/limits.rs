@@ -52,6 +52,21 @@ pub const SESSION_TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// The most attributes of a `CloudEvents` event: the standard ones, ours, and room for more.
 pub const CLOUD_EVENT_ATTRIBUTES_MAX: usize = 64;
 
+/// How long a request for the feed may wait for something new. Less than [`STORE_TIME_MAX`], within which all
+/// of the request must be answered.
+pub const FEED_WAIT_MAX: Duration = Duration::from_secs(30);
+/// The readers of the feed that may wait for something new at a time. Each asks the store again and again,
+/// and those of server-sent events hold a connection and a page.
+pub const FEEDS_MAX: usize = 64;
+/// How often a connection with server-sent events says that it is alive: less than what proxies wait for.
+pub const FEED_BEAT: Duration = Duration::from_secs(15);
+/// How long a reader of server-sent events is told to wait before it comes back.
+pub const FEED_RETRY: Duration = Duration::from_secs(1);
+/// How long a reader of the feed waits at first before the store is asked again for what others append.
+pub const FEED_POLL_MIN: Duration = Duration::from_millis(250);
+/// How long it waits at most: every question costs a request unit for each partition.
+pub const FEED_POLL_MAX: Duration = Duration::from_secs(5);
+
 /// How the service listens and what it bears.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -70,6 +85,10 @@ pub struct ServiceOptions {
     pub requests_max: usize,
     /// The connections.
     pub connections_max: usize,
+    /// The readers of the feed that may wait for something new at a time.
+    pub feeds_max: usize,
+    /// How often a connection with server-sent events says that it is alive.
+    pub feed_beat: Duration,
     /// What `/metrics` answers.
     pub(super) metrics: Option<Source>,
 }
@@ -84,6 +103,8 @@ impl Default for ServiceOptions {
             store_time_max: STORE_TIME_MAX,
             requests_max: REQUESTS_MAX,
             connections_max: CONNECTIONS_MAX,
+            feeds_max: FEEDS_MAX,
+            feed_beat: FEED_BEAT,
             metrics: None,
         }
     }
@@ -147,6 +168,21 @@ impl ServiceOptions {
     #[must_use]
     pub fn with_metrics(mut self, text: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.metrics = Some(Source::new(text));
+        self
+    }
+
+    /// Sets how many readers of the feed may wait for something new; the ones behind them are refused with
+    /// 503.
+    #[must_use]
+    pub fn with_feeds_max(mut self, feeds: usize) -> Self {
+        self.feeds_max = feeds;
+        self
+    }
+
+    /// Sets how often a connection with server-sent events says that it is alive.
+    #[must_use]
+    pub fn with_feed_beat(mut self, time: Duration) -> Self {
+        self.feed_beat = time;
         self
     }
 

@@ -129,6 +129,11 @@ impl Problem {
             .retry_after(OVERLOAD_RETRY_AFTER)
     }
 
+    pub(crate) fn too_many_feeds() -> Self {
+        Self::new(&OVERLOADED, "too many readers of the feed wait for something new")
+            .retry_after(OVERLOAD_RETRY_AFTER)
+    }
+
     pub(crate) fn throttled(retry_after: Option<Duration>) -> Self {
         Self::new(&THROTTLED, "the throughput of the store is used up; nothing was stored")
             .retry_after(retry_after.unwrap_or(THROTTLE_RETRY_AFTER))

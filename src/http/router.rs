@@ -12,7 +12,7 @@ use serde_json::json;
 use utoipa::openapi::OpenApi;
 
 use super::{
-    answer, health, metrics, observe, openapi,
+    answer, feed, health, metrics, observe, openapi,
     parameters::{NamePath, Parameters},
     problem::{METHOD_NOT_ALLOWED, PROBLEM_TYPES, Problem, ProblemType, ROUTE_NOT_FOUND},
     quotes,
@@ -42,7 +42,7 @@ impl Routes {
 
 /// The parts of the interface.
 fn parts() -> Vec<Routes> {
-    vec![health::routes(), metrics::routes(), streams::routes(), quotes::routes()]
+    vec![health::routes(), metrics::routes(), streams::routes(), feed::routes(), quotes::routes()]
 }
 
 /// The whole application.
@@ -103,6 +103,7 @@ pub(super) async fn index(parameters: Parameters) -> Result<Response, Problem> {
         "stream": "/streams/{id}",
         "events": "/streams/{id}/events",
         "event": "/streams/{id}/events/{n}",
+        "feed": "/feed",
         "description": "/openapi.json",
         "problem": "/problems/{slug}",
         "alive": "/healthz",

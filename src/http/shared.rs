@@ -27,6 +27,8 @@ pub(crate) struct Inner {
     pub(crate) clock: SystemClock,
     /// The requests that may still begin.
     pub(super) requests: Arc<Semaphore>,
+    /// The readers of the feed that may still begin to wait.
+    feeds: Arc<Semaphore>,
     /// Writes that outlive the connections of their clients.
     pub(super) writes: TaskTracker,
     /// No new work: readiness says so.
@@ -43,6 +45,7 @@ impl Inner {
             store,
             quotes,
             requests: Arc::new(Semaphore::new(options.requests_max)),
+            feeds: Arc::new(Semaphore::new(options.feeds_max)),
             options,
             clock: SystemClock::new(),
             writes: TaskTracker::new(),
@@ -85,6 +88,12 @@ impl Inner {
     pub(crate) async fn read<T>(&self, read: impl Future<Output = T>) -> Result<T, Problem> {
         let read = tokio::time::timeout(self.options.store_time_max, read).await;
         read.map_err(|_| Problem::unavailable())
+    }
+
+    /// The place of a reader of the feed among those that wait, which it keeps as long as it does.
+    pub(crate) fn feed_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let place = Arc::clone(&self.feeds).try_acquire_owned();
+        place.map_err(|_| Problem::too_many_feeds())
     }
 
     /// The time since the service was made.

@@ -155,8 +155,8 @@ fn options(account: &StoreOptions, instance: &str) -> ProcessorOptions {
 }
 
 impl ProjectionHost {
-    /// Keeps read models up to date until it is told to stop, and then ends within `shutdown_time_max`.
-    /// Appends that are told of are read at once.
+    /// Keeps read models up to date until it is told to stop, and then ends within `shutdown_time_max`; says
+    /// what it has done. Appends that are told of are read at once.
     ///
     /// # Errors
     ///
@@ -171,11 +171,18 @@ impl ProjectionHost {
         mut appends: Option<watch::Receiver<u64>>,
         stop: &CancellationToken,
         shutdown_time_max: Duration,
-    ) -> Result<(), ReadModelError> {
+    ) -> Result<Vec<Hosting>, ReadModelError> {
         let _ended = Ended(self);
         let mut due = Due::new();
         let feed = self.0.read_models.open_feed().await?;
-        self.follow(&feed, &mut due).await?;
+        let mut said = None;
+        match self.follow(&feed, &mut due).await {
+            // That of one projection is older than what is there: the others go on.
+            Err(error @ ReadModelError::Registry(RegistryError::Version(_))) => {
+                self.note(Err(error), &mut said);
+            }
+            followed => followed?,
+        }
         let mut look_at = Instant::now() + LOOK_INTERVAL;
         loop {
             let appended = async {
@@ -189,7 +196,7 @@ impl ProjectionHost {
                 () = stop.cancelled() => break,
                 () = sleep_until(look_at) => {
                     let followed = self.follow(&feed, &mut due).await;
-                    self.note(followed);
+                    self.note(followed, &mut said);
                     look_at = Instant::now() + LOOK_INTERVAL;
                 }
                 is_open = appended => {
@@ -205,8 +212,7 @@ impl ProjectionHost {
                 }
             }
         }
-        self.shutdown(shutdown_time_max).await;
-        Ok(())
+        Ok(self.shutdown(shutdown_time_max).await)
     }
 
     /// What every version tells that is kept up to date here.
@@ -235,14 +241,16 @@ impl ProjectionHost {
         self.0.hosted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, followed: Result<(), ReadModelError>) {
+    /// Says what stands in the way, once.
+    fn note(&self, followed: Result<(), ReadModelError>, said: &mut Option<String>) {
         let found = followed.err().map(|error| error.to_string());
-        let mut trouble = self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        if *trouble != found {
+        *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        let found = self.trouble();
+        if *said != found {
             if let Some(reason) = &found {
                 tracing::warn!(reason, "the host of read models is in trouble, and goes on trying");
             }
-            *trouble = found;
+            *said = found;
         }
     }
 
@@ -339,9 +347,16 @@ impl ProjectionHost {
         Ok(())
     }
 
-    async fn shutdown(&self, time_max: Duration) {
+    async fn shutdown(&self, time_max: Duration) -> Vec<Hosting> {
+        let mut hostings = self.hostings();
         let hosted = std::mem::take(&mut *self.hosted());
+        let handlers: Vec<_> = hosted.values().map(|hosted| hosted.handler.clone()).collect();
         end(hosted.into_values().collect(), time_max).await;
+        // What was under way is done now.
+        for (hosting, handler) in hostings.iter_mut().zip(handlers) {
+            hosting.applied = handler.applied();
+        }
+        hostings
     }
 }
 

@@ -311,6 +311,9 @@ impl<'a> Appending<'a> {
             super::ReadError::BadInput(input) => {
                 Broken::Store(StoreError::new(StoreErrorKind::Protocol).with_source(input))
             }
+            super::ReadError::Continuation(bad) => {
+                Broken::Store(StoreError::new(StoreErrorKind::Protocol).with_source(bad))
+            }
         }))
     }
 

@@ -23,7 +23,7 @@ mod snapshots;
 use std::time::Duration;
 
 pub(crate) use self::{
-    changes::ChangePages,
+    changes::{Change, ChangePages, ChangesStart, FoundChanges},
     connection::{BatchRequest, Client, Connection, connect},
     provision::{Presence, create_or_read_containers},
     query::{Pages, Projection, Scope},

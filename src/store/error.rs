@@ -310,6 +310,24 @@ impl AppendError {
     }
 }
 
+/// Why a continuation of the change feed cannot be used. Begin again without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BadContinuation {
+    /// It was cut or changed, or never was one.
+    #[error("not a continuation of the change feed, or not all of one")]
+    Form,
+    /// A newer version of this library has made it.
+    #[error("made by a newer version")]
+    Version,
+    /// The store does not have the event behind which it lies, or another write made it.
+    #[error("of another store, or of this one as it was before it was made anew")]
+    Elsewhere,
+    /// The partitions in which it was reached were merged, and the service does not read parts of one.
+    #[error("of partitions that were merged since")]
+    Merged,
+}
+
 /// Why a read failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -317,6 +335,9 @@ pub enum ReadError {
     /// Refused before anything was sent.
     #[error(transparent)]
     BadInput(#[from] BadInput),
+    /// A continuation of the change feed that cannot be used.
+    #[error("the continuation cannot be used: {0}")]
+    Continuation(#[from] BadContinuation),
     /// A stored document is not one of this store's, is damaged, or is missing.
     #[error(transparent)]
     Corrupt(#[from] CorruptDocument),

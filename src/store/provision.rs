@@ -67,6 +67,16 @@ impl ContainerShape {
         }
     }
 
+    /// The paths that another container lacks in its index, where it is right otherwise: they can be added
+    /// at any time.
+    pub(crate) fn lacking_paths(&self, found: &Self) -> Vec<String> {
+        let lacks = |path: &&String| !found.included_paths.contains(path);
+        let lacking: Vec<String> = self.included_paths.iter().filter(lacks).cloned().collect();
+        let mut mended = found.clone();
+        mended.included_paths.extend(lacking.iter().cloned());
+        if self.differences(&mended).is_empty() { lacking } else { Vec::new() }
+    }
+
     /// What is different about another container, in sentences.
     pub(crate) fn differences(&self, found: &Self) -> Vec<String> {
         let mut differences = Vec::new();
@@ -122,6 +132,8 @@ pub(crate) fn wanted_containers() -> Vec<ContainerShape> {
     let mut read_models =
         ContainerShape::new("read-models", "/partitionKey", DefaultTtl::PerDocument);
     read_models.more_paths_allowed = true;
+    // What lists of views filter and sort by stands in these.
+    read_models.included_paths.extend(["/kind/?", "/index/*", "/sort/*"].map(str::to_owned));
     let leases = ContainerShape::new("leases", "/processor", DefaultTtl::PerDocument);
     vec![events, snapshots, read_models, leases]
 }
@@ -156,7 +168,8 @@ pub enum ProvisionError {
 /// Makes a database ready for an event store: the containers `events`, `snapshots`, `read-models`
 /// and `leases`, with their keys, times to live and indexing policies. Safe to repeat.
 ///
-/// On loopback, what is missing is created. Off loopback nothing is: there, the deployment decides
+/// On loopback, what is missing is created, and paths that the index lacks are added to it. Off loopback
+/// nothing is changed: there, the deployment decides
 /// on throughput and backups, and this only verifies. Whether the account has a single write region
 /// and at least session consistency cannot be read through the SDK, and is not verified here.
 ///
@@ -243,6 +256,18 @@ mod tests {
         found.included_paths.reverse();
         found.excluded_paths.push(ETAG_PATH.to_owned());
         assert_eq!(events.differences(&found), Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_paths_that_are_lacking_can_be_added() {
+        for wanted in wanted_containers() {
+            assert_eq!(wanted.lacking_paths(&wanted), Vec::<String>::new());
+            let mut older = wanted.clone();
+            let path = older.included_paths.pop().unwrap();
+            assert_eq!(wanted.lacking_paths(&older), [path]);
+            older.partition_key = vec!["/id".to_owned()];
+            assert_eq!(wanted.lacking_paths(&older), Vec::<String>::new());
+        }
     }
 
     #[test]

@@ -417,7 +417,7 @@ pub(super) fn unexpected(reason: &'static str) -> ReadError {
 pub(super) fn outcome<T>(result: &Result<T, ReadError>) -> Outcome {
     match result {
         Ok(_) => Outcome::Done,
-        Err(ReadError::BadInput(_)) => Outcome::BadInput,
+        Err(ReadError::BadInput(_) | ReadError::Continuation(_)) => Outcome::BadInput,
         Err(ReadError::Corrupt(_)) => Outcome::Corrupt,
         Err(ReadError::Store(error)) if error.kind() == StoreErrorKind::Throttled => {
             Outcome::Throttled

@@ -1,14 +1,16 @@
 //! The clients in `examples/clients` do what they say, against the real binary.
 //!
-//! Each runs three times: with nothing in its way; with its first answer lost and the next one a refusal,
+//! Each of the three that do the same runs three times: with nothing in its way; with its first answer lost and the next one a refusal,
 //! so that it must repeat an append that was stored; and against a service that wants it to come back in
 //! an hour, which it must not wait for. What is stored in the end tells whether all of it was done once.
 
+mod feed;
 mod proxy;
 
 use std::{path::Path, process::Stdio, time::Duration};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::{process::Command, time::timeout};
 
 use self::proxy::{Fate, Proxy};
@@ -122,7 +124,10 @@ struct Served {
 
 impl Served {
     fn new() -> Self {
-        let place = Place::new();
+        Self::on(Place::new())
+    }
+
+    fn on(place: Place) -> Self {
         let args = ["serve", "--listen", "127.0.0.1:0", "--store-port", "0", "--output", "json"];
         let mut running = place.spawn(&args);
         let ready: Value = serde_json::from_str(&running.line()).expect("it is ready");
@@ -209,22 +214,28 @@ async fn the_client_in_python_does_what_it_says() {
     check(&Client::new(&["python3", "-B", &format!("{CLIENTS}/python/client.py")])).await;
 }
 
-#[tokio::test]
-async fn the_client_in_typescript_does_what_it_says() {
-    let what = "the client in TypeScript";
+/// A client in TypeScript, compiled into a folder that it lives in; nothing where that cannot be done.
+async fn typescript(name: &str, what: &str) -> Option<(Client, TempDir)> {
     let folder = format!("{CLIENTS}/typescript");
     let compiler = format!("{folder}/node_modules/typescript/bin/tsc");
-    let name = "the compiler (`npm ci` in examples/clients/typescript)";
+    let needed = "the compiler (`npm ci` in examples/clients/typescript)";
     if !tools::are_there(&["node"], what)
-        || !tools::is_there(Path::new(&compiler).exists(), name, what)
+        || !tools::is_there(Path::new(&compiler).exists(), needed, what)
     {
-        return;
+        return None;
     }
-    let out = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let out = out.path().to_str().unwrap();
+    let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let out = place.path().to_str().unwrap();
     let mut compile = Command::new("node");
     compile.args([&compiler, "--project", &folder, "--outDir", out]).kill_on_drop(true);
     let ran = run(compile.stdin(Stdio::null())).await;
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""), "{ran:?}");
-    check(&Client::new(&["node", &format!("{out}/client.mjs")])).await;
+    Some((Client::new(&["node", &format!("{out}/{name}.mjs")]), place))
+}
+
+#[tokio::test]
+async fn the_client_in_typescript_does_what_it_says() {
+    if let Some((client, _place)) = typescript("client", "the client in TypeScript").await {
+        check(&client).await;
+    }
 }

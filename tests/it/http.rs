@@ -4,6 +4,7 @@ mod append;
 mod bounds;
 mod cloudevents;
 mod faults;
+mod feed;
 mod metrics;
 mod problems;
 mod process;

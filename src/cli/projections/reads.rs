@@ -66,10 +66,21 @@ pub(super) struct ViewsArgs {
     #[arg(value_name = "NAME")]
     name: String,
     /// Only views with this value of a declared field
-    #[arg(long = "filter", value_name = "FIELD=VALUE", value_parser = parse_filter)]
+    #[arg(
+        long = "filter",
+        env = "COSMOS_ES_PROJECTIONS_FILTER",
+        value_name = "FIELD=VALUE",
+        value_parser = parse_filter
+    )]
     filters: Vec<(String, Value)>,
     /// By which field; with a hyphen before it the largest first
-    #[arg(long, default_value = "key", value_name = "[-]FIELD", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        env = "COSMOS_ES_PROJECTIONS_SORT",
+        default_value = "key",
+        value_name = "[-]FIELD",
+        allow_hyphen_values = true
+    )]
     sort: String,
     /// At most so many: 1 to 1,000
     #[arg(
@@ -81,7 +92,7 @@ pub(super) struct ViewsArgs {
     )]
     limit: u32,
     /// Go on behind a page of the same list
-    #[arg(long, value_name = "TOKEN")]
+    #[arg(long, env = "COSMOS_ES_PROJECTIONS_PAGE", value_name = "TOKEN")]
     page: Option<String>,
     #[command(flatten)]
     pub(super) target: TargetArgs,
@@ -96,7 +107,7 @@ pub(super) struct TotalsArgs {
     name: String,
     /// Only this total
     #[arg(value_name = "KEY")]
-    key: Option<String>,
+    total: Option<String>,
     /// At most so many: 1 to 1,000
     #[arg(
         long,
@@ -107,7 +118,12 @@ pub(super) struct TotalsArgs {
     )]
     limit: u32,
     /// Go on behind a page of the same list
-    #[arg(long, value_name = "TOKEN", conflicts_with = "key")]
+    #[arg(
+        long,
+        env = "COSMOS_ES_PROJECTIONS_PAGE",
+        value_name = "TOKEN",
+        conflicts_with = "total"
+    )]
     page: Option<String>,
     #[command(flatten)]
     pub(super) target: TargetArgs,
@@ -239,7 +255,7 @@ pub(super) async fn totals(
 ) -> Result<(), CliError> {
     let name = args.name.as_str();
     check(read_models, name)?;
-    if let Some(key) = &args.key {
+    if let Some(key) = &args.total {
         let Some(total) = read_models.total(name, key).await? else {
             return Err(CliError::Missing(format!("{name} has no total {key}")));
         };

@@ -36,7 +36,7 @@ pub(super) struct VerifyArgs {
     #[arg(long, env = "COSMOS_ES_PROJECTIONS_VERSION", value_name = "N", conflicts_with = "all")]
     version: Option<u32>,
     /// All projections of the program that have a live version
-    #[arg(long)]
+    #[arg(long, env = "COSMOS_ES_PROJECTIONS_ALL")]
     all: bool,
     #[command(flatten)]
     pub(super) target: TargetArgs,

@@ -57,11 +57,11 @@ const WITHDRAWALS: [&str; 3] = ["bought-elsewhere", "changed-plans", "too-expens
 
 /// An event of a quote.
 #[derive(Debug, Clone)]
-pub(super) struct Event {
-    pub(super) name: &'static str,
-    pub(super) time: Timestamp,
-    pub(super) data: Value,
-    pub(super) metadata: Value,
+pub(in crate::cli) struct Event {
+    pub(in crate::cli) name: &'static str,
+    pub(in crate::cli) time: Timestamp,
+    pub(in crate::cli) data: Value,
+    pub(in crate::cli) metadata: Value,
 }
 
 /// A quote in the making.

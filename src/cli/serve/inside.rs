@@ -12,12 +12,15 @@ use crate::{
         CliError,
         target::Account,
         worker::{
-            counting::Counting,
+            counting::{Counting, Tally},
             figures::Figures,
             host::{SHUTDOWN_TIME_MAX, Work},
             receiver::{EXPECTED, Receiver},
+            views::{Kept, keep},
         },
     },
+    feed::ProcessorOptions,
+    projection::ReadModels,
     store::EventStore,
 };
 
@@ -30,6 +33,8 @@ const RESTART_WAIT: Duration = Duration::from_secs(5);
 pub(super) enum To {
     /// There is no worker.
     None,
+    /// It keeps read models up to date.
+    Views,
     Receiver(Receiver),
 }
 
@@ -37,14 +42,15 @@ pub(super) enum To {
 pub(super) fn parse_to(text: &str) -> Result<To, String> {
     match text {
         "none" => Ok(To::None),
-        "stdout" => {
-            Err("what serve says goes to standard output: take count, a URL or none, and run \
+        "views" => Ok(To::Views),
+        "stdout" => Err(
+            "what serve says goes to standard output: take views, count, a URL or none, and run \
                          `cosmos-es worker --to stdout` with a --processor of its own"
-                .to_owned())
-        }
+                .to_owned(),
+        ),
         other => match Receiver::parse(other) {
             Some(receiver) => Ok(To::Receiver(receiver)),
-            None => Err(format!("expected count, none, or {EXPECTED}")),
+            None => Err(format!("expected views, count, none, or {EXPECTED}")),
         },
     }
 }
@@ -52,28 +58,61 @@ pub(super) fn parse_to(text: &str) -> Result<To, String> {
 /// A worker, before it runs.
 #[derive(Debug)]
 pub(super) struct Worker {
-    pub(super) receiver: Receiver,
-    pub(super) processor: String,
+    pub(super) kind: Kind,
     pub(super) instance: String,
+}
+
+/// What a worker does.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// It keeps read models up to date.
+    Views,
+    /// It delivers events as a host of a processor.
+    Receiver { receiver: Receiver, processor: String },
 }
 
 impl Worker {
     /// Checks what would be found only later.
     pub(super) fn check(&self) -> Result<(), CliError> {
-        Ok(self.receiver.options(&self.instance).check()?)
+        let options = match &self.kind {
+            Kind::Views => ProcessorOptions::new(&self.instance),
+            Kind::Receiver { receiver, .. } => receiver.options(&self.instance),
+        };
+        Ok(options.check()?)
+    }
+
+    /// What it is called in front of people.
+    pub(super) fn shown(&self) -> String {
+        match &self.kind {
+            Kind::Views => "views".to_owned(),
+            Kind::Receiver { receiver, .. } => receiver.shown(),
+        }
+    }
+
+    /// The processor that it shares, where it is one.
+    pub(super) fn processor(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Views => None,
+            Kind::Receiver { processor, .. } => Some(processor),
+        }
     }
 
     /// Works until it is told to stop, and then finishes what it has begun.
     pub(super) async fn run(
         &self,
         account: &Account,
-        store: &EventStore,
+        read_models: &ReadModels,
         figures: &Figures,
         stop: &CancellationToken,
     ) {
         let counting = Arc::default();
         let mut said = None;
-        while let Err(error) = Box::pin(self.work(account, store, figures, &counting, stop)).await {
+        let kept = loop {
+            let worked = Box::pin(self.once(account, read_models, figures, &counting, stop)).await;
+            let error = match worked {
+                Ok(kept) => break kept,
+                Err(error) => error,
+            };
             let reason = error.one_line();
             if matches!(error, CliError::Usage(_)) {
                 tracing::warn!(reason, "the service goes on without a worker");
@@ -85,14 +124,53 @@ impl Worker {
             said = Some(reason);
             tokio::select! {
                 biased;
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => break Kept::default(),
                 () = tokio::time::sleep(RESTART_WAIT) => {}
             }
+        };
+        match &self.kind {
+            Kind::Views => {
+                let Kept { events, documents, .. } = kept;
+                tracing::info!(events, documents, "the worker has stopped");
+            }
+            Kind::Receiver { .. } => {
+                let Tally { events, streams } = counting.tally();
+                tracing::info!(events, streams, "the worker has stopped");
+            }
         }
-        let tally = counting.tally();
-        tracing::info!(events = tally.events, streams = tally.streams, "the worker has stopped");
     }
 
+    async fn once(
+        &self,
+        account: &Account,
+        read_models: &ReadModels,
+        figures: &Figures,
+        counting: &Arc<Counting>,
+        stop: &CancellationToken,
+    ) -> Result<Kept, CliError> {
+        let store = read_models.store();
+        match &self.kind {
+            Kind::Views => {
+                let appends = Some(store.appends());
+                Box::pin(keep(read_models, &self.instance, figures, appends, stop)).await
+            }
+            Kind::Receiver { receiver, processor } => {
+                let deliver = Deliver { receiver, processor, instance: &self.instance };
+                deliver.work(account, store, figures, counting, stop).await?;
+                Ok(Kept::default())
+            }
+        }
+    }
+}
+
+/// A worker that delivers events.
+struct Deliver<'a> {
+    receiver: &'a Receiver,
+    processor: &'a str,
+    instance: &'a str,
+}
+
+impl Deliver<'_> {
     async fn work(
         &self,
         account: &Account,
@@ -102,8 +180,8 @@ impl Worker {
         stop: &CancellationToken,
     ) -> Result<(), CliError> {
         let handler = self.receiver.handler(counting)?;
-        let options = self.receiver.options(&self.instance);
-        let work = Work { processor: self.processor.clone(), options, figures: figures.clone() };
+        let options = self.receiver.options(self.instance);
+        let work = Work { processor: self.processor.to_owned(), options, figures: figures.clone() };
         let work = work.at(account);
         let mut host = tokio::select! {
             biased;

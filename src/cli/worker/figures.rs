@@ -1,46 +1,68 @@
-//! The figures of a host, for whoever asks at `/metrics`.
+//! The figures of what runs here, for whoever asks at `/metrics`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::feed::{RunningProcessor, metrics::render};
+use crate::{
+    feed::{RunningProcessor, metrics::render},
+    projection::{self, ProjectionHost},
+};
 
 /// What is said where there are no figures: before a host runs, and while it ends.
 const NOTHING: &str = "# no worker runs here at the moment\n";
 
-/// The place of a host that runs, where others can ask it. Nobody keeps it locked while they wait.
+/// The place of what runs, where others can ask it. Nobody keeps it locked while they wait.
 #[derive(Debug, Clone, Default)]
 pub(in crate::cli) struct Figures(Arc<Mutex<Option<Measured>>>);
 
-/// A host that runs.
+/// What runs.
 #[derive(Debug)]
-struct Measured {
-    processor: String,
-    running: RunningProcessor,
+enum Measured {
+    /// A host of a processor.
+    Processor { name: String, running: RunningProcessor },
+    /// A host of read models.
+    Views(ProjectionHost),
 }
 
 impl Figures {
     pub(super) fn put(&self, processor: &str, running: RunningProcessor) {
-        *self.lock() = Some(Measured { processor: processor.to_owned(), running });
+        *self.lock() = Some(Measured::Processor { name: processor.to_owned(), running });
     }
 
+    pub(super) fn put_views(&self, host: ProjectionHost) {
+        *self.lock() = Some(Measured::Views(host));
+    }
+
+    pub(super) fn clear(&self) {
+        *self.lock() = None;
+    }
+
+    /// Takes the host of a processor away, where one runs.
     pub(super) fn take(&self) -> Option<RunningProcessor> {
-        self.lock().take().map(|measured| measured.running)
+        match self.lock().take() {
+            Some(Measured::Processor { running, .. }) => Some(running),
+            Some(Measured::Views(_)) | None => None,
+        }
     }
 
-    /// Asks the host, where one runs.
+    /// Asks the host of a processor, where one runs.
     pub(super) fn ask<T>(&self, ask: impl FnOnce(&mut RunningProcessor) -> T) -> Option<T> {
-        self.lock().as_mut().map(|measured| ask(&mut measured.running))
+        match self.lock().as_mut() {
+            Some(Measured::Processor { running, .. }) => Some(ask(running)),
+            Some(Measured::Views(_)) | None => None,
+        }
     }
 
     /// The figures as they are now, in the text format of Prometheus.
     pub(in crate::cli) fn text(&self) -> String {
-        let found = self.lock().as_ref().map(|Measured { processor, running }| {
-            (processor.clone(), running.status(), running.metrics())
-        });
-        match found {
-            Some((processor, status, metrics)) => render(&processor, &status, &metrics),
-            None => NOTHING.to_owned(),
-        }
+        // Only looked at while it is locked: putting it into words takes longer.
+        let host = match &*self.lock() {
+            Some(Measured::Processor { name, running }) => {
+                return render(name, &running.status(), &running.metrics());
+            }
+            Some(Measured::Views(host)) => host.clone(),
+            None => return NOTHING.to_owned(),
+        };
+        projection::metrics::render(&host.hostings())
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Measured>> {

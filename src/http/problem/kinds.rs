@@ -199,8 +199,8 @@ pub(crate) const OVERLOADED: ProblemType = ProblemType {
     slug: "overloaded",
     status: 503,
     title: "The service has too many requests in flight",
-    explanation: "This process bears a bounded number of requests at a time, and the request was not \
-                  begun. Wait for the seconds that `Retry-After` says and repeat it.",
+    explanation: "This process bears a bounded number of requests at a time, and of readers that wait for \
+                  something new in the feed, and the request was not begun. Wait for the seconds that `Retry-After` says and repeat it.",
 };
 /// Not ready for requests.
 pub(crate) const NOT_READY: ProblemType = ProblemType {

@@ -81,6 +81,7 @@ pub(crate) fn of_read(error: &ReadError) -> Problem {
             Problem::parameter("n", error.to_string())
         }
         ReadError::BadInput(_) => Problem::parameter("id", error.to_string()),
+        ReadError::Continuation(bad) => Problem::parameter("after", bad.to_string()),
         ReadError::Corrupt(corrupt) => of_corrupt(corrupt),
         ReadError::Store(error) => with_usage(of_store(error), error.usage()),
     }

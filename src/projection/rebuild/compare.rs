@@ -110,7 +110,7 @@ impl ReadModels {
                     after: None,
                     limit: each.unwrap_or(PAGE).min(PAGE),
                 };
-                loop {
+                let is_whole = loop {
                     let page = self.views().query(&partition, &query).await?;
                     query.after =
                         page.last().and_then(|found| found.document.sort.get("key").cloned());
@@ -125,10 +125,11 @@ impl ReadModels {
                         drift.add(one);
                     }
                     if is_last || each.is_some() {
-                        break;
+                        break is_last;
                     }
-                }
-                if each.is_none() {
+                };
+                // All of them, or fewer than were asked for: the other end has nothing more.
+                if each.is_none() || is_whole {
                     break;
                 }
             }

@@ -59,9 +59,34 @@ pub(crate) async fn create_or_read_containers(
                 if existing_is_fine(result)? { Presence::Created } else { Presence::Existed };
             shape = Box::pin(read_shape(&database_client, &wanted.name)).await?;
         }
+        if let Some(older) = shape.as_ref().filter(|_| create) {
+            let lacking = wanted.lacking_paths(older);
+            if !lacking.is_empty() {
+                Box::pin(add_paths(&database_client, &wanted.name, lacking)).await?;
+                shape = Box::pin(read_shape(&database_client, &wanted.name)).await?;
+            }
+        }
         found.push((shape, presence));
     }
     Ok(found)
+}
+
+/// Adds paths to the index of a container, and changes nothing else.
+async fn add_paths(
+    database: &DatabaseClient,
+    name: &str,
+    paths: Vec<String>,
+) -> Result<(), StoreError> {
+    let container = Box::pin(database.container_client(name, None)).await.map_err(store_error)?;
+    let read = Box::pin(container.read(None)).await.map_err(store_error)?;
+    let mut properties = read.into_model().map_err(store_error)?;
+    let mut indexing = properties.indexing_policy.clone().unwrap_or_default();
+    for path in paths {
+        indexing = indexing.with_included_path(PropertyPath::default().with_path(path));
+    }
+    properties = properties.with_indexing_policy(indexing);
+    Box::pin(container.replace(properties, None)).await.map_err(store_error)?;
+    Ok(())
 }
 
 /// The shape of a container; nothing where there is none.

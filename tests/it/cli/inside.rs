@@ -58,11 +58,12 @@ async fn local_serve_and_a_second_worker_share_the_leases() {
     let place = Place::new();
     let mut local = place.spawn(&["local", "--port", "0", "--partitions", "4", "--output", "json"]);
     local.line();
-    let (serve, ready) = serve(&place, &["--instance", "inside"]);
+    let (serve, ready) = serve(&place, &["--worker-to", "count", "--instance", "inside"]);
     let worker = json!({"processor": "default", "instance": "inside", "to": "count"});
     assert_eq!(ready["worker"], worker);
     until(&place, "the service has all ranges", |ranges| owners(ranges) == ["inside"].into()).await;
-    let mut second = place.spawn(&["worker", "--instance", "beside", "--output", "json"]);
+    let mut second =
+        place.spawn(&["worker", "--to", "count", "--instance", "beside", "--output", "json"]);
     second.line();
     until(&place, "both have ranges", |ranges| owners(ranges) == ["beside", "inside"].into()).await;
     place.run(&["import", SAMPLE]).ok();
@@ -85,11 +86,11 @@ async fn local_serve_and_a_second_worker_share_the_leases() {
 #[tokio::test]
 async fn a_service_that_is_started_again_goes_on() {
     let place = Place::with_sample();
-    let (mut first, _) = serve(&place, &["--instance", "first"]);
+    let (mut first, _) = serve(&place, &["--worker-to", "count", "--instance", "first"]);
     until(&place, "all is handled", is_done).await;
     first.kill();
     // What is gone for good has left its lease behind.
-    let (second, _) = serve(&place, &["--instance", "second", "-v"]);
+    let (second, _) = serve(&place, &["--worker-to", "count", "--instance", "second", "-v"]);
     until(&place, "the second one has it", |ranges| owners(ranges) == ["second"].into()).await;
     place.run(&["append", "new-1", "--type", "Tested", "--data", "{}"]).ok();
     until(&place, "the new event is handled", is_done).await;
@@ -110,7 +111,7 @@ async fn a_service_whose_worker_may_not_join_goes_on_without() {
     printing.line();
     printing.interrupt();
     assert_eq!(printing.wait().code, 0);
-    let (mut serve_1, ready) = serve(&place, &[]);
+    let (mut serve_1, ready) = serve(&place, &["--worker-to", "count"]);
     serve_1.wait_for("the service goes on without a worker");
     assert_eq!(status(&ready, "/readyz").await, 200);
     let lag = place.json(&["lag"]);
@@ -118,7 +119,7 @@ async fn a_service_whose_worker_may_not_join_goes_on_without() {
     serve_1.interrupt();
     assert_eq!(serve_1.wait().code, 0);
     // A processor of its own is the way out.
-    let (serve_2, _) = serve(&place, &["--processor", "counting"]);
+    let (serve_2, _) = serve(&place, &["--worker-to", "count", "--processor", "counting"]);
     let is_done = || {
         let ran = place.run(&["lag", "--processor", "counting", "--output", "json"]);
         ran.code == 0 && is_done(ran.json().as_array().unwrap())
@@ -145,8 +146,9 @@ fn a_worker_that_cannot_be_is_refused_before_anything_is_done() {
     let place = Place::new();
     for (args, text) in [
         (&["--worker-to", "stdout"][..], "what serve says goes to standard output"),
-        (&["--worker-to", "somewhere"], "expected count, none, or an http(s) URL"),
+        (&["--worker-to", "somewhere"], "expected views, count, none, or an http(s) URL"),
         (&["--processor", ""], "1 to 128 characters"),
+        (&["--processor", "a"], "every read model has its own"),
         (&["--instance", ""], "the name of an instance"),
     ] {
         let ran = place.run(&[&["serve", "--listen", "127.0.0.1:0"], args].concat());

@@ -147,7 +147,8 @@ fn start(place: &Place, args: &[&str]) -> (Running, Value) {
 async fn the_service_has_the_figures_of_its_worker() {
     let place = Place::new();
     let _local = local(&place);
-    let (serve, ready) = start(&place, &["serve", "--listen", "127.0.0.1:0"]);
+    let (serve, ready) =
+        start(&place, &["serve", "--listen", "127.0.0.1:0", "--worker-to", "count"]);
     let url = format!("{}/metrics", ready["http"].as_str().unwrap());
     place.run(&["import", SAMPLE]).ok();
     scrape_until(&url, |scraped| scraped.is_done(4)).await.check(4);
@@ -162,7 +163,7 @@ async fn the_service_has_the_figures_of_its_worker() {
 async fn a_worker_is_watched_where_it_is_told_so() {
     let place = Place::new();
     let _local = local(&place);
-    let (worker, ready) = start(&place, &["worker", "--metrics", "127.0.0.1:0"]);
+    let (worker, ready) = start(&place, &["worker", "--to", "count", "--metrics", "127.0.0.1:0"]);
     let url = ready["metrics"].as_str().unwrap();
     place.run(&["import", SAMPLE]).ok();
     scrape_until(url, |scraped| scraped.is_done(4)).await.check(4);

@@ -105,7 +105,7 @@ fn a_worker_counts_and_says_at_the_end_how_much() {
         let ran = place.run(&["lag", "--output", "json"]);
         ran.code == 0 && ran.json().as_array().unwrap().iter().all(|one| one["lagSeconds"] == 0)
     };
-    let mut for_people = place.spawn(&["worker", "--instance", "one"]);
+    let mut for_people = place.spawn(&["worker", "--to", "count", "--instance", "one"]);
     assert_eq!(for_people.line(), "  processor  default   instance one\n");
     assert_eq!(for_people.line(), "  to         count\n");
     assert_eq!(for_people.line(), "  working - Ctrl-C stops cleanly\n");
@@ -114,7 +114,7 @@ fn a_worker_counts_and_says_at_the_end_how_much() {
     let ran = for_people.wait();
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     assert_eq!(ran.out, "handled 330 events of 40 streams\n");
-    let mut for_programs = place.spawn(&["worker", "--output", "json"]);
+    let mut for_programs = place.spawn(&["worker", "--to", "count", "--output", "json"]);
     for_programs.line();
     for_programs.interrupt();
     assert_eq!(for_programs.wait().json(), json!({"events": 0, "streams": 0}));
@@ -127,7 +127,7 @@ fn workers_of_one_processor_do_the_same() {
     events(&mut first, SAMPLE_EVENTS);
     let refused = "the processor \"default\" does \"stdout\", this worker \"count\": choose another \
                    --processor";
-    place.run(&["worker"]).failed(2, refused);
+    place.run(&["worker", "--to", "count"]).failed(2, refused);
     first.interrupt();
     assert_eq!(first.wait().code, 0);
     place.run(&["worker", "--to", "http://127.0.0.1:1/"]).failed(2, "\"url\"");
@@ -177,7 +177,7 @@ fn a_watch_waits_for_the_processor_and_for_the_store() {
     let mut local = start();
     let mut watch = place.spawn(&["lag", "--watch", "--output", "json"]);
     watch.wait_for("waiting: there is no such processor");
-    let mut worker = place.spawn(&["worker", "--instance", "one"]);
+    let mut worker = place.spawn(&["worker", "--to", "count", "--instance", "one"]);
     let until = |is_so: fn(&Value) -> bool, watch: &mut Running| {
         let found = |watch: &mut Running| -> Value { serde_json::from_str(&watch.line()).unwrap() };
         assert!((0..1000).any(|_| is_so(&found(watch)[0])), "the watch never shows it");
@@ -201,6 +201,8 @@ fn what_makes_no_sense_is_refused_before_anything_is_done() {
     let other_json = format!("@{}", place.file("other.json", "[{\"range\": \"-FF\"}]"));
     for (args, text) in [
         (&["worker", "--instance", ""][..], "name of an instance"),
+        (&["worker", "--processor", "a"], "every read model has a processor of its own"),
+        (&["worker", "--from", "now"], "every read model has a processor of its own"),
         (&["processors", "pause"], "name the processor"),
         (&["processors", "rewind", "a"], "needs --to"),
         (&["parked", "discard"], "name the stream"),

@@ -25,7 +25,7 @@ pub(super) struct Served {
 }
 
 /// How long a test waits for what should happen within moments.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until it is so.
 pub(super) async fn until(mut is_so: impl AsyncFnMut() -> bool) {

@@ -21,6 +21,37 @@ async fn provisioning_creates_once_and_is_safe_to_repeat() {
 }
 
 #[tokio::test]
+async fn paths_that_an_older_store_lacks_are_added_to_its_index() {
+    use azure_data_cosmos::models::{
+        ContainerProperties, IndexingPolicy, PropertyPath, TimeToLive,
+    };
+    let endpoint = LocalCosmos::builder().ephemeral().start().await.unwrap();
+    let options = options(endpoint.endpoint());
+    let sdk = crate::sdk::client(endpoint.endpoint()).await;
+    sdk.create_database("test", None).await.unwrap();
+    let path = |path: &str| PropertyPath::default().with_path(path.to_owned());
+    let mut indexing = IndexingPolicy::default()
+        .with_indexing_mode(azure_data_cosmos::models::IndexingMode::Consistent)
+        .with_included_path(path("/partitionKey/?"))
+        .with_included_path(path("/own/?"))
+        .with_excluded_path(path("/*"));
+    indexing.automatic = true;
+    let older = ContainerProperties::new("read-models", "/partitionKey".into())
+        .with_indexing_policy(indexing)
+        .with_default_ttl(TimeToLive::NoDefault);
+    let database = sdk.database_client("test");
+    database.create_container(older, None).await.unwrap();
+    let report = provision(&options).await.unwrap();
+    assert_eq!(report.existing, ["read-models"]);
+    let container = database.container_client("read-models", None).await.unwrap();
+    let found = container.read(None).await.unwrap().into_model().unwrap();
+    let mut paths: Vec<String> =
+        found.indexing_policy.unwrap().included_paths.into_iter().map(|one| one.path).collect();
+    paths.sort();
+    assert_eq!(paths, ["/index/*", "/kind/?", "/own/?", "/partitionKey/?", "/sort/*"]);
+}
+
+#[tokio::test]
 async fn a_store_needs_its_containers() {
     let endpoint = LocalCosmos::builder().ephemeral().start().await.unwrap();
     let error = EventStore::connect(options(endpoint.endpoint())).await.unwrap_err();

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use cosmos_event_store::http::{Service, ServiceOptions, limits};
+use cosmos_event_store::{
+    http::{Service, ServiceOptions, limits},
+    store::CONTINUATION_BYTES_MAX,
+};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -106,6 +109,10 @@ fn limits_are_documented_as_they_are() {
         ("connections", limits::CONNECTIONS_MAX.to_string()),
         ("entries of a page", page.0.to_string()),
         ("most entries of a page", page.1.to_string()),
+        ("seconds that a request for the feed", seconds(limits::FEED_WAIT_MAX)),
+        ("readers of the feed", limits::FEEDS_MAX.to_string()),
+        ("seconds until a comment", seconds(limits::FEED_BEAT)),
+        ("bytes of a token", CONTINUATION_BYTES_MAX.to_string()),
         ("characters of an Idempotency-Key", limits::IDEMPOTENCY_KEY_CHARS_MAX.to_string()),
         ("seconds that requests", seconds(limits::DRAIN_TIME_MAX)),
     ] {
