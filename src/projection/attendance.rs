@@ -17,9 +17,10 @@ use crate::feed::{
 
 /// The time between two looks.
 const LOOK: Duration = Duration::from_millis(200);
-/// How long hosts may take until they join a version or leave it: they look every 5 seconds which versions
-/// there are, and one that has died is known to be dead after 9.
-const CHANGE_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long hosts may take until they join a version: they look every 5 seconds which versions there are.
+const JOIN_TIME_MAX: Duration = Duration::from_secs(15);
+/// How long hosts may take until they leave one: one that has died is known to be dead after 9 seconds.
+const LEAVE_TIME_MAX: Duration = Duration::from_secs(30);
 
 impl ReadModels {
     /// Whether a version has everything that is stored when it is called; what is parked counts as if it had.
@@ -96,7 +97,7 @@ impl ReadModels {
         but: &str,
     ) -> Result<bool, ReadModelError> {
         let begun = Instant::now();
-        while begun.elapsed() < CHANGE_TIME_MAX {
+        while begun.elapsed() < JOIN_TIME_MAX {
             if self.is_attended(name, version, Some(but)).await? {
                 return Ok(true);
             }
@@ -142,7 +143,7 @@ impl ReadModels {
             if alive.is_empty() {
                 return Ok(());
             }
-            if begun.elapsed() >= CHANGE_TIME_MAX {
+            if begun.elapsed() >= LEAVE_TIME_MAX {
                 let reason = format!("hosts still work on version {number} of {name:?}");
                 return Err(ViewFault::Unavailable(reason).into());
             }

@@ -21,7 +21,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long the processor may take to finish what it has begun.
 const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long the previous version may take until it has what is stored when readers are to go back to it.
-const ROLL_BACK_TIME_MAX: Duration = Duration::from_secs(10);
+const ROLL_BACK_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How a read model is rebuilt.
 #[derive(Debug, Clone)]

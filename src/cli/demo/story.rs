@@ -29,6 +29,8 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(100);
 /// How long anything may take before it is said that it does not happen.
 const STEP_TIME_MAX: Duration = Duration::from_mins(1);
+/// From when events are appended again until a worker is killed.
+const KILL_AFTER: Duration = Duration::from_millis(200);
 /// How many percent of the events are appended before a worker is killed, before the rebuild, and during it.
 const BEFORE_KILL: usize = 40;
 const BEFORE_REBUILD: usize = 80;
@@ -189,28 +191,28 @@ impl<'a> Story<'a> {
             .into_iter()
             .max_by_key(|name| before.leases.get(name).copied().unwrap_or_default());
         let victim = busiest.unwrap_or_default();
-        workers.kill(&victim).await?;
-        let killed = Instant::now();
         let leases = before.leases.get(&victim).copied().unwrap_or_default();
-        self.note(
-            out,
-            &format!("{victim} is killed: it had {}", counted(number(leases), "range")),
-        )?;
         let is_over =
             |holders: &Holders| holders.free == 0 && !holders.leases.contains_key(&victim);
+        let begun = Instant::now();
         let over = async {
+            sleep(KILL_AFTER).await;
+            workers.kill(&victim).await?;
+            let killed = Instant::now();
+            let had = counted(number(leases), "range");
+            self.note(out, &format!("{victim} is killed while it works: it had {had}"))?;
             self.wait(read_models, workers, "the other worker does not take over", is_over).await?;
             Ok::<_, CliError>(killed.elapsed().as_secs_f64())
         };
         let appended = async {
             let count = log.append(store, BEFORE_REBUILD).await?;
-            Ok::<_, CliError>((count, killed.elapsed().as_secs_f64()))
+            Ok::<_, CliError>((count, begun.elapsed().as_secs_f64()))
         };
         let (seconds, (count, appended)) = futures::try_join!(over, appended)?;
         self.note(
             out,
             &format!(
-                "{} appended meanwhile, in {appended:.1} s; the other worker had everything after {seconds:.1} s",
+                "{} appended meanwhile, in {appended:.1} s; the other worker had all of its ranges after {seconds:.1} s",
                 counted(number(count), "event")
             ),
         )?;
