@@ -18,6 +18,8 @@ use crate::feed::{HostFailed, InvalidOptions, Overview, RunningProcessor};
 
 /// How often it is looked how far it is.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// How often it is looked again when nothing is left but parked streams that are tried again: for a minute.
+const REDRIVE_LOOKS_MAX: u32 = 120;
 /// How long the processor may take to finish what it has begun.
 const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long the previous version may take until it has what is stored when readers are to go back to it.
@@ -220,7 +222,7 @@ impl ReadModels {
         let mut caught_up = Box::pin(running.wait_caught_up());
         let mut looks = interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut is_through = false;
+        let (mut is_through, mut redrives) = (false, 0);
         loop {
             tokio::select! {
                 biased;
@@ -234,13 +236,19 @@ impl ReadModels {
                     let overview = self.overview(name, version).await?;
                     let progress = watch.progress(&overview, running.metrics().handled, is_through);
                     on_progress(progress);
-                    if is_through && !overview.parked.is_empty() {
-                        let streams = overview.parked.len();
-                        return Err(RebuildError::Parked { version, streams });
+                    if !is_through {
+                        continue;
                     }
-                    if is_through {
+                    let streams = overview.parked.len();
+                    if streams == 0 {
                         return Ok(());
                     }
+                    // What an operator wants to be tried again comes out of it, or is parked anew.
+                    let waits = overview.parked.iter().all(|parked| parked.redrive);
+                    if !waits || redrives >= REDRIVE_LOOKS_MAX {
+                        return Err(RebuildError::Parked { version, streams });
+                    }
+                    redrives = redrives.saturating_add(1);
                 }
             }
         }

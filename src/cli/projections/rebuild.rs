@@ -17,6 +17,7 @@ use crate::{
         table::{counted, grouped},
         worker::host::default_instance,
     },
+    event::write_infallibly,
     projection::{
         Compare, Drift, ReadModels, RebuildError, RebuildOptions, RebuildProgress, Rebuilt,
     },
@@ -218,7 +219,7 @@ impl Bar {
 
     /// Shows a text.
     pub(super) fn say(&self, text: &str) {
-        self.paint(LINE, text.to_owned());
+        self.paint(LINE, text);
     }
 
     fn show(&self, progress: &RebuildProgress) {
@@ -226,10 +227,10 @@ impl Bar {
             bar.set_position(steps(progress.fraction));
             bar.set_prefix(format!("version {}", progress.version));
         }
-        self.paint(BAR, shown(progress));
+        self.paint(BAR, &shown(progress));
     }
 
-    fn paint(&self, template: &str, text: String) {
+    fn paint(&self, template: &str, text: &str) {
         let Some(bar) = &self.0 else { return };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
@@ -258,10 +259,10 @@ fn shown(progress: &RebuildProgress) -> String {
         progress.events_per_second
     );
     if let Some(left) = progress.left.filter(|_| progress.fraction < 1.0) {
-        text.push_str(&format!("  {} s left", grouped(left.as_secs())));
+        write_infallibly(&mut text, format_args!("  {} s left", grouped(left.as_secs())));
     }
     if progress.parked > 0 {
-        text.push_str(&format!("  {} parked", progress.parked));
+        write_infallibly(&mut text, format_args!("  {} parked", progress.parked));
     }
     text
 }

@@ -76,7 +76,7 @@ pub(super) async fn run(
         different = different.saturating_add(verified.drift.different);
         match out.format() {
             Format::Json => {
-                array.push(out, &VerifiedLine { projection: name, verified: &verified })?
+                array.push(out, &VerifiedLine { projection: name, verified: &verified })?;
             }
             Format::Table => print(name, &verified, out)?,
         }
