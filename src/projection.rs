@@ -19,6 +19,8 @@
 mod cosmos;
 mod definition;
 mod document;
+#[cfg(test)]
+mod exactness;
 mod fold;
 pub mod generic;
 mod handler;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use super::{Adds, Measure, Total, ViewKey, definition::Field, order::sort_text};
-use crate::event::{EventId, restore_integers};
+use crate::event::{EventId, RecordedEvent, restore_integers};
 
 /// The schema that this version writes, and the newest that it reads.
 pub(super) const SCHEMA: u32 = 1;
@@ -32,6 +32,12 @@ pub(super) struct Guard {
     pub(super) id: EventId,
 }
 
+impl Guard {
+    pub(super) fn of(event: &RecordedEvent) -> Self {
+        Self { last: event.sequence_number(), id: event.id() }
+    }
+}
+
 /// A document of a read model. Which properties it has depends on its kind. Its `Debug` shows no data.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -51,7 +57,8 @@ pub struct Document {
     /// Which part of the stream, or which total.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The sequence number of the last event in it, that the projection takes.
+    /// The sequence number of the last event in it, that the projection takes; of the last one that touches
+    /// it, where it is of a part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_sequence_number: Option<u64>,
     /// The id of that event.
@@ -232,6 +239,11 @@ pub(super) fn own_id(stream: &str) -> String {
     let mut id = "s:".to_owned();
     push_encoded(&mut id, stream);
     id
+}
+
+/// Whether it is the id of the document of a stream itself.
+pub(super) fn is_own_id(id: &str) -> bool {
+    id.strip_prefix("s:").is_some_and(|rest| !rest.contains(':'))
 }
 
 /// The id of the document of a part of a stream.

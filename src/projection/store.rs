@@ -11,7 +11,8 @@ pub(super) const WRITES_MAX: usize = 100;
 
 /// A container of read models. Implementations: Cosmos DB, and memory for tests.
 ///
-/// A read may be older than the last commit of another process; whoever acts on it does so under the etags
+/// A read may be older than the last commit of another process, but not older than what this client has read
+/// or written in the same logical partition (session consistency). Whoever acts on it does so under the etags
 /// that it saw.
 pub trait ViewStore: Send + Sync + 'static {
     /// A document with its version; nothing where there is none. A point read.

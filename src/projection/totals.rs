@@ -211,10 +211,11 @@ impl Total {
         old: Option<&Measures>,
         new: Option<&Measures>,
     ) -> Result<BTreeSet<String>, MeasureFault> {
-        match (old, new) {
-            (None, Some(_)) => self.streams = self.streams.saturating_add(1),
-            (Some(_), None) => self.streams = self.streams.saturating_sub(1),
-            _ => {}
+        if old.is_some() {
+            self.streams = self.streams.checked_sub(1).ok_or(MeasureFault::Lacking)?;
+        }
+        if new.is_some() {
+            self.streams = self.streams.saturating_add(1);
         }
         let mut unknown = BTreeSet::new();
         let names: BTreeSet<&String> =
