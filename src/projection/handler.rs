@@ -155,8 +155,9 @@ impl ProjectionHandler {
             let page =
                 self.0.history.read(stream, next, end).await.map_err(|error| fault(&error))?;
             let Some(last) = page.last().map(RecordedEvent::sequence_number) else {
+                // The feed may know of it before whoever answers a query does.
                 let reason = format!("event {next} is missing from the stream");
-                return Err(HandlerFault::poison(reason));
+                return Err(HandlerFault::transient(reason));
             };
             next = last.saturating_add(1);
             let taken = page.into_iter().filter(|event| self.takes(event.event_type().as_str()));
