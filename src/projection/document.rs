@@ -65,7 +65,7 @@ pub struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_event_id: Option<EventId>,
     /// The view, or the state of a contribution.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub data: Option<Box<RawValue>>,
     /// What the stream adds to totals.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -209,25 +209,38 @@ impl Document {
             restore_integers(&mut value);
             self.data = serde_json::value::to_raw_value(&value).ok();
         }
+        if let Some(adds) = &mut self.adds {
+            adds.restore();
+        }
+        for measure in self.total.iter_mut().flat_map(|total| total.measures.values_mut()) {
+            measure.restore();
+        }
         self
     }
 
     /// About how many bytes it takes.
     pub(super) fn weight(&self) -> usize {
         let data = self.data.as_ref().map_or(0, |data| data.get().len());
-        let adds = self.adds.as_ref().map_or(0, |adds| adds.keys().count().saturating_mul(128));
-        let measures = self.total.as_ref().map_or(0, |total| total.measures.len());
+        let adds = self.adds.as_ref().map_or(0, Adds::weight);
+        let measures = self.total.iter().flat_map(|total| total.measures.values());
         [
             512,
             data,
             adds,
-            measures.saturating_mul(128),
+            measures.map(Measure::weight).sum(),
             self.index.len().saturating_mul(192),
             self.id.len().saturating_mul(4),
         ]
         .into_iter()
         .fold(0, usize::saturating_add)
     }
+}
+
+/// What is there, also when it is null: a view may be null.
+fn present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 
 fn key_sort(key: &str, id: &str) -> (String, String) {

@@ -268,6 +268,7 @@ impl<T: Totals> Erased for OfTotals<T> {
         if !adds.keys().all(|key| is_key(key, KEY_CHARACTERS_MAX)) {
             return Err(FoldFault::Key);
         }
+        adds.check()?;
         let Some(last) = events.last() else { return Ok(Folded::default()) };
         let own = (Some(Data::new(&state)?), Guard::of(last));
         Ok(Folded { views: BTreeMap::from([(ViewKey::Stream, own)]), adds: Some(adds) })

@@ -109,6 +109,20 @@ impl Adds {
         self
     }
 
+    /// Whether all of it can be stored and merged.
+    pub(super) fn check(&self) -> Result<(), MeasureFault> {
+        self.0.values().flat_map(BTreeMap::values).try_for_each(Measure::check)
+    }
+
+    pub(super) fn restore(&mut self) {
+        self.0.values_mut().flat_map(BTreeMap::values_mut).for_each(Measure::restore);
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn weight(&self) -> usize {
+        self.0.values().flat_map(BTreeMap::values).map(Measure::weight).sum()
+    }
+
     pub(super) fn get(&self, key: &str) -> Option<&Measures> {
         self.0.get(key)
     }
@@ -163,7 +177,8 @@ impl Adding<'_> {
         self.put(name, Measure::Set(BTreeMap::from([(element.into(), 1)])))
     }
 
-    /// Keeps a list with one entry for each stream, by its id. A list of many belongs into views.
+    /// Keeps a list with one entry for each stream, by its id: two entries must not have the same key. A list of
+    /// many belongs into views.
     pub fn list(self, name: &str, stream: &str, entry: Value) -> Self {
         self.put(name, Measure::List(BTreeMap::from([(stream.to_owned(), entry)])))
     }
