@@ -6,6 +6,7 @@
 //!
 //! Others than these handlers write nothing here, and a read is at most one version old.
 
+mod crashes;
 mod model;
 mod projections;
 mod storm;
