@@ -24,6 +24,7 @@ mod exactness;
 mod fold;
 pub mod generic;
 mod handler;
+pub mod kit;
 mod lane;
 mod measure;
 pub mod memory;

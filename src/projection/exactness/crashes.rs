@@ -53,7 +53,7 @@ fn an_owner_may_die_wherever_it_waits() {
         }
         places += polls;
     }
-    assert!(places > 200 || seeds(8).count() == 1, "there were {places} places to die");
+    assert!(places > 100 || seeds(8).count() == 1, "there were {places} places to die");
 }
 
 /// Deliveries of all streams at once to one owner. The first of them is dropped after so many polls: it mostly
@@ -62,8 +62,8 @@ async fn leader_dies_after(world: &mut World, polls: u64, seed: u64) -> bool {
     let owner = Arc::new(world.owner(with_turns(seed)));
     let mut others = JoinSet::new();
     let first = world.history[0].clone();
-    for events in world.history[1..].iter().cloned() {
-        let owner = Arc::clone(&owner);
+    for events in &world.history[1..] {
+        let (owner, events) = (Arc::clone(&owner), events.clone());
         others.spawn(async move {
             for batch in events.chunks(4) {
                 owner.apply(batch[0].stream(), batch.to_vec()).await.unwrap();

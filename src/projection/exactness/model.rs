@@ -1,6 +1,6 @@
 //! What has to be stored: every stream folded from zero, by the plainest code that does it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -79,7 +79,7 @@ fn encoded(text: &str) -> String {
     let mut out = String::new();
     for character in text.chars() {
         if "/\\?#%:".contains(character) {
-            out.push_str(&format!("%{:02X}", u32::from(character)));
+            write!(out, "%{:02X}", u32::from(character)).unwrap();
         } else {
             out.push(character);
         }
@@ -108,7 +108,7 @@ fn partition(definition: &Definition, stream: &str) -> String {
     format!("{}:1:{:04}", definition.name, definition.shard(stream))
 }
 
-fn of_stream(definition: &Definition, kind: &str, id: String, event: &RecordedEvent) -> Value {
+fn of_stream(definition: &Definition, kind: &str, id: &str, event: &RecordedEvent) -> Value {
     json!({
         "id": id, "partitionKey": partition(definition, event.stream()), "schema": 1, "kind": kind,
         "stream": event.stream(), "lastSequenceNumber": event.sequence_number(),
@@ -147,7 +147,7 @@ where
         }
         let Some(last) = last else { continue };
         let own = format!("s:{}", encoded(last.stream()));
-        let mut document = of_stream(&definition, "guard", own.clone(), last);
+        let mut document = of_stream(&definition, "guard", &own, last);
         for (key, (view, event)) in &made {
             match key {
                 ViewKey::Stream => {
@@ -156,7 +156,7 @@ where
                 }
                 ViewKey::Part(part) => {
                     let id = format!("{own}:{}", encoded(part));
-                    let mut document = of_stream(&definition, "view", id, event);
+                    let mut document = of_stream(&definition, "view", &id, event);
                     document["key"] = part.clone().into();
                     document["data"] = serde_json::to_value(view).unwrap();
                     with_index(&mut document, &definition, last.stream());
@@ -180,13 +180,13 @@ pub(crate) fn of_totals<'a, T: Totals>(
     for events in streams {
         let taken =
             || events.iter().filter(|event| definition.takes_type(event.event_type().as_str()));
-        let Some(last) = taken().last() else { continue };
+        let Some(last) = taken().next_back() else { continue };
         let state = taken().fold(T::State::default(), |state, event| {
             let decoded = totals.decode(event).unwrap();
             decoded.map_or_else(T::State::default, |decoded| totals.evolve(state, &decoded, event))
         });
         let id = format!("s:{}", encoded(last.stream()));
-        let mut document = of_stream(&definition, "contribution", id, last);
+        let mut document = of_stream(&definition, "contribution", &id, last);
         document["data"] = serde_json::to_value(&state).unwrap();
         let adds = totals.adds(last.stream(), &state).normal();
         let adds = serde_json::to_value(adds).unwrap();

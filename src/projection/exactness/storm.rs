@@ -93,18 +93,15 @@ impl World {
     /// yet its turn.
     fn next_range(&mut self, stream: usize, random: &mut Random) -> (usize, usize) {
         let count = self.history[stream].len();
-        let below = |random: &mut Random, end: usize| {
-            usize::try_from(random.below(u64::try_from(end).unwrap())).unwrap()
-        };
         let from = match random.below(8) {
             0 => 0,
-            1 => below(random, count),
-            2 => below(random, self.sent[stream] + 1),
+            1 => random.place(count),
+            2 => random.place(self.sent[stream] + 1),
             _ => self.sent[stream],
         };
         let from = from.min(count - 1);
-        let end = (from + 1 + below(random, 6)).min(count);
-        self.sent[stream] = if random.chance(150) { below(random, count) } else { end };
+        let end = (from + 1 + random.place(6)).min(count);
+        self.sent[stream] = if random.chance(150) { random.place(count) } else { end };
         (from, end)
     }
 
@@ -121,8 +118,8 @@ impl World {
     async fn round(&mut self, random: &mut Random, cuts: u64) {
         let mut deliveries = JoinSet::new();
         for _ in 0..=random.below(5) {
-            let stream = usize::try_from(random.below(self.history.len() as u64)).unwrap();
-            let owner = usize::try_from(random.below(self.owners.len() as u64)).unwrap();
+            let stream = random.place(self.history.len());
+            let owner = random.place(self.owners.len());
             let (from, end) = self.next_range(stream, random);
             let events = self.history[stream][from..end].to_vec();
             let (handler, name) = (self.owners[owner].clone(), self.name(stream));
@@ -142,12 +139,11 @@ impl World {
                 Some(Ok(())) if self.fills(stream, from, end) => {
                     self.reached[stream] = self.reached[stream].max(end);
                 }
-                Some(Ok(())) => {}
                 Some(Err(fault)) if fault.is_poison() => {
                     let is_broken = self.broken.has(&self.name(stream));
                     assert!(is_broken, "stream {stream} is parked: {fault}");
                 }
-                Some(Err(_)) | None => {}
+                Some(_) | None => {}
             }
         }
     }
@@ -158,9 +154,9 @@ impl World {
             let mut tries = 0;
             while self.reached[stream] < self.history[stream].len() {
                 let from = self.reached[stream];
-                let step = 1 + usize::try_from(random.below(10)).unwrap();
+                let step = 1 + random.place(10);
                 let end = (from + step).min(self.history[stream].len());
-                let owner = usize::try_from(random.below(self.owners.len() as u64)).unwrap();
+                let owner = random.place(self.owners.len());
                 let events = self.history[stream][from..end].to_vec();
                 match self.owners[owner].apply(&self.name(stream), events).await {
                     Ok(()) => self.reached[stream] = end,
@@ -220,11 +216,12 @@ async fn storm(seed: u64, plan: Plan) {
                 world.owners[place] = world.owner(weather(random));
             }
         }
-        if random.chance(plan.breaks) {
-            let stream = usize::try_from(random.below(world.history.len() as u64)).unwrap();
-            let number = 1 + random.below(world.history[stream].len() as u64);
+        let (breaks, mends) = (random.chance(plan.breaks), random.chance(plan.breaks));
+        if breaks {
+            let stream = random.place(world.history.len());
+            let number = 1 + random.below(u64::try_from(world.history[stream].len()).unwrap());
             world.broken.spoil(&world.name(stream), number);
-        } else if random.chance(plan.breaks) {
+        } else if mends {
             world.broken.mend();
         }
     }

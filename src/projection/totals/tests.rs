@@ -12,16 +12,16 @@ fn measures() -> impl Strategy<Value = Option<Measures>> {
     one.prop_map(|(count, sum, min, max, set, which)| {
         let mut adds = Adds::default();
         let mut adding = adds.to("key").count("count", count).sum("sum", sum);
-        if which & 1 == 0 {
+        if which & 0b1 == 0 {
             adding = adding.min("min", min);
         }
-        if which & 2 == 0 {
+        if which & 0b10 == 0 {
             adding = adding.max("max", max.to_string());
         }
         for element in set {
             adding = adding.set("set", element.to_string());
         }
-        let gone = which & 12 == 12;
+        let gone = which & 0b1100 == 0b1100;
         let _ = adding;
         (!gone).then(|| adds.normal().get("key").cloned().unwrap())
     })
