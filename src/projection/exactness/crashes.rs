@@ -51,9 +51,9 @@ fn an_owner_may_die_wherever_it_waits() {
             }
             polls += 1;
         }
-        places += polls;
+        places += usize::try_from(polls).unwrap();
     }
-    assert!(places > 100 || seeds(8).count() == 1, "there were {places} places to die");
+    assert!(places >= seeds(8).count(), "there were {places} places to die");
 }
 
 /// Deliveries of all streams at once to one owner. The first of them is dropped after so many polls: it mostly

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use futures::{FutureExt as _, future::BoxFuture};
@@ -16,6 +16,8 @@ pub(crate) struct Picky {
     pub(crate) bytes_max: usize,
     /// The id of a document that cannot be read.
     pub(crate) damaged: Mutex<Option<String>>,
+    /// The next commit fails, and is not carried out.
+    pub(crate) fails_once: AtomicBool,
     pub(crate) too_large: AtomicUsize,
     /// The most documents of a commit so far.
     pub(crate) largest: AtomicUsize,
@@ -27,6 +29,7 @@ impl Picky {
             views,
             bytes_max,
             damaged: Mutex::default(),
+            fails_once: AtomicBool::default(),
             too_large: AtomicUsize::default(),
             largest: AtomicUsize::default(),
         })
@@ -51,6 +54,9 @@ impl ViewStore for Picky {
         partition: &'a str,
         writes: Vec<Write>,
     ) -> BoxFuture<'a, Result<Vec<String>, ViewFault>> {
+        if self.fails_once.swap(false, Ordering::Relaxed) {
+            return async { Err(ViewFault::Unavailable("away".to_owned())) }.boxed();
+        }
         let bytes = |write: &Write| serde_json::to_string(&write.document).unwrap().len();
         if writes.iter().map(bytes).sum::<usize>() > self.bytes_max {
             self.too_large.fetch_add(1, Ordering::Relaxed);
