@@ -22,10 +22,13 @@ mod cosmos;
 mod definition;
 mod document;
 mod drift;
+#[cfg(test)]
+mod exactness;
 mod fold;
 pub mod generic;
 mod handler;
 mod hosting;
+pub mod kit;
 mod lane;
 mod measure;
 pub mod memory;

@@ -111,9 +111,9 @@ async fn measure(store: &EventStore, read_models: &ReadModels, scale: &Scale, fi
     }
     let mut times: Vec<f64> = times.into_iter().map(|(_, ms)| ms).collect();
     times.sort_by(f64::total_cmp);
-    let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
+    let at = |hundredths: usize| times[(times.len() - 1) * hundredths / 100];
     println!("{} of {appends} appends were watched, {rate:.0} events/s", times.len());
-    for (name, part) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
+    for (name, part) in [("p50", 50), ("p99", 99), ("max", 100)] {
         println!(
             "figure {figure}_{name}_ms = {:.1} ms (reference: target of p99 = 150 ms)",
             at(part)

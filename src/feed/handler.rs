@@ -59,6 +59,11 @@ impl HandlerFault {
     pub fn poison(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), is_poison: true }
     }
+
+    /// Whether it will not pass.
+    pub fn is_poison(&self) -> bool {
+        self.is_poison
+    }
 }
 
 /// What became of a run.

@@ -35,10 +35,14 @@ pub(super) async fn observe(
     let admitted = host::check(&request).and_then(|()| place(&shared, route));
     let answer = match admitted {
         Ok(place) => {
-            if let Some(place) = place {
+            // A write keeps its own when its client goes away; this one lasts until there is an answer, also
+            // for a read.
+            if let Some(place) = place.clone() {
                 request.extensions_mut().insert(place);
             }
-            next.run(request).await
+            let answer = next.run(request).await;
+            drop(place);
+            answer
         }
         Err(problem) => problem.into_response(),
     };

@@ -255,6 +255,7 @@ fn fault_of(status: u16, sub_status: u32) -> ViewFault {
         (404, 1003) => ViewFault::Refused(format!("{text}: the container is not there")),
         (404, 0) | (409 | 412, _) => ViewFault::Conflict,
         (413, _) => ViewFault::TooLarge,
+        (400, _) => ViewFault::Unfit(text),
         (404 | 408 | 410 | 429 | 449 | 500..=599, _) => ViewFault::Unavailable(text),
         _ => ViewFault::Refused(text),
     }

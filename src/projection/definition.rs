@@ -208,7 +208,7 @@ mod tests {
         let definition = Definition::new("a", 1);
         let shards: Vec<u16> =
             ["loan-1", "loan-2", "quote-1", ""].map(|stream| definition.shard(stream)).to_vec();
-        assert_eq!(shards, [9, 4, 14, 4]);
+        assert_eq!(shards, [14, 0, 6, 4]);
         assert_eq!(Definition::new("a", 1).sharded(1).shard("loan-1"), 0);
         assert_eq!(partition_key("a", 2, 7), "a:2:0007");
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use super::{Adds, Measure, Total, ViewKey, definition::Field, order::sort_text};
-use crate::event::{EventId, restore_integers};
+use crate::event::{EventId, RecordedEvent, restore_integers};
 
 /// The schema that this version writes, and the newest that it reads.
 pub(super) const SCHEMA: u32 = 1;
@@ -36,6 +36,12 @@ pub(super) struct Guard {
     pub(super) id: EventId,
 }
 
+impl Guard {
+    pub(super) fn of(event: &RecordedEvent) -> Self {
+        Self { last: event.sequence_number(), id: event.id() }
+    }
+}
+
 /// A document of a read model. Which properties it has depends on its kind. Its `Debug` shows no data.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,14 +61,15 @@ pub struct Document {
     /// Which part of the stream, or which total.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The sequence number of the last event in it, that the projection takes.
+    /// The sequence number of the last event in it, that the projection takes; of the last one that touches
+    /// it, where it is of a part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_sequence_number: Option<u64>,
     /// The id of that event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_event_id: Option<EventId>,
     /// The view, or the state of a contribution.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub data: Option<Box<RawValue>>,
     /// What the stream adds to totals.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -226,25 +233,38 @@ impl Document {
             restore_integers(&mut value);
             self.data = serde_json::value::to_raw_value(&value).ok();
         }
+        if let Some(adds) = &mut self.adds {
+            adds.restore();
+        }
+        for measure in self.total.iter_mut().flat_map(|total| total.measures.values_mut()) {
+            measure.restore();
+        }
         self
     }
 
     /// About how many bytes it takes.
     pub(super) fn weight(&self) -> usize {
         let data = self.data.as_ref().map_or(0, |data| data.get().len());
-        let adds = self.adds.as_ref().map_or(0, |adds| adds.keys().count().saturating_mul(128));
-        let measures = self.total.as_ref().map_or(0, |total| total.measures.len());
+        let adds = self.adds.as_ref().map_or(0, Adds::weight);
+        let measures = self.total.iter().flat_map(|total| total.measures.values());
         [
             512,
             data,
             adds,
-            measures.saturating_mul(128),
+            measures.map(Measure::weight).sum(),
             self.index.len().saturating_mul(192),
             self.id.len().saturating_mul(4),
         ]
         .into_iter()
         .fold(0, usize::saturating_add)
     }
+}
+
+/// What is there, also when it is null: a view may be null.
+fn present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 
 fn key_sort(key: &str, id: &str) -> (String, String) {
@@ -256,6 +276,11 @@ pub(super) fn own_id(stream: &str) -> String {
     let mut id = "s:".to_owned();
     push_encoded(&mut id, stream);
     id
+}
+
+/// Whether it is the id of the document of a stream itself.
+pub(super) fn is_own_id(id: &str) -> bool {
+    id.strip_prefix("s:").is_some_and(|rest| !rest.contains(':'))
 }
 
 /// The id of the document of a part of a stream.

@@ -7,7 +7,8 @@ use serde_json::{Value, value::RawValue};
 use thiserror::Error;
 
 use super::{
-    Adds, Definition, InvalidDefinition, Totals, Unreadable, ViewKey, Views, measure::MeasureFault,
+    Adds, Definition, InvalidDefinition, Totals, Unreadable, ViewKey, Views, document::Guard,
+    measure::MeasureFault,
 };
 use crate::event::{Part, RecordedEvent, check_json};
 
@@ -43,6 +44,9 @@ pub enum FoldFault {
          {KEY_CHARACTERS_MAX}, none of them control characters, and parts are declared"
     )]
     Key,
+    /// The code of the projection panicked.
+    #[error("the projection panicked")]
+    Panic,
     /// What streams add cannot be merged.
     #[error(transparent)]
     Measure(#[from] MeasureFault),
@@ -135,8 +139,9 @@ impl Data {
 /// What events came to.
 #[derive(Debug, Default)]
 pub(super) struct Folded {
-    /// The views that were touched; nothing where there is none any more.
-    pub(super) views: BTreeMap<ViewKey, Option<Data>>,
+    /// The views that were touched, each with the last event that did so; nothing where there is none any
+    /// more.
+    pub(super) views: BTreeMap<ViewKey, (Option<Data>, Guard)>,
     /// What the stream adds now, where there are totals.
     pub(super) adds: Option<Adds>,
 }
@@ -208,20 +213,20 @@ impl<V: Views> Erased for OfViews<V> {
         before: &Before<'_>,
         events: &[&RecordedEvent],
     ) -> Result<Folded, FoldFault> {
-        let mut views: BTreeMap<ViewKey, Option<V::View>> = BTreeMap::new();
+        let mut views: BTreeMap<ViewKey, (Option<V::View>, Guard)> = BTreeMap::new();
         for event in events {
             let Some((decoded, keys)) = self.read(event)? else { continue };
             for key in keys {
                 let view = match views.remove(&key) {
-                    Some(view) => view,
+                    Some((view, _)) => view,
                     None => stored(before, &key)?,
                 };
                 let changed = self.views.change(&key, view, &decoded, event);
-                views.insert(key, changed);
+                views.insert(key, (changed, Guard::of(event)));
             }
         }
-        let data = |(key, view): (ViewKey, Option<V::View>)| {
-            Ok((key, view.map(|view| Data::new(&view)).transpose()?))
+        let data = |(key, (view, last)): (ViewKey, (Option<V::View>, Guard))| {
+            Ok((key, (view.map(|view| Data::new(&view)).transpose()?, last)))
         };
         let views = views.into_iter().map(data).collect::<Result<_, FoldFault>>()?;
         Ok(Folded { views, adds: None })
@@ -263,8 +268,10 @@ impl<T: Totals> Erased for OfTotals<T> {
         if !adds.keys().all(|key| is_key(key, KEY_CHARACTERS_MAX)) {
             return Err(FoldFault::Key);
         }
-        let views = BTreeMap::from([(ViewKey::Stream, Some(Data::new(&state)?))]);
-        Ok(Folded { views, adds: Some(adds) })
+        adds.check()?;
+        let Some(last) = events.last() else { return Ok(Folded::default()) };
+        let own = (Some(Data::new(&state)?), Guard::of(last));
+        Ok(Folded { views: BTreeMap::from([(ViewKey::Stream, own)]), adds: Some(adds) })
     }
 }
 

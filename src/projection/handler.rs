@@ -21,6 +21,8 @@ use crate::{
 pub(super) const CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// The most events that are read at once when some are missing.
 const MISSING_EVENTS_MAX: u64 = 1000;
+/// How often an event that is not in the store is looked for before its stream is parked.
+const MISSING_ATTEMPTS_MAX: u32 = 5;
 /// When so many of them have gathered they are applied before more are read.
 const MISSING_EVENTS_PART: usize = 1000;
 
@@ -108,7 +110,7 @@ impl ProjectionHandler {
             (sequence_number, takes(&event).then(|| Arc::new(event)))
         });
         for run in runs(items) {
-            self.apply_run(stream, run).await?;
+            self.apply_run(stream, run).await.map_err(|fault| fault.at_attempt(1))?;
         }
         Ok(())
     }
@@ -117,11 +119,11 @@ impl ProjectionHandler {
         self.0.shared.projection.definition().takes_type(event_type)
     }
 
-    async fn apply_run(&self, stream: &str, mut run: Run) -> Result<(), HandlerFault> {
+    async fn apply_run(&self, stream: &str, mut run: Run) -> Result<(), Fault> {
         let Inner { shared, lanes, .. } = &*self.0;
         let shard = usize::from(shared.projection.definition().shard(stream));
         let lane =
-            lanes.get(shard).ok_or_else(|| HandlerFault::poison("there is no such shard"))?;
+            lanes.get(shard).ok_or_else(|| Fault::Poison("there is no such shard".to_owned()))?;
         if run.events.is_empty() {
             lane.pass_over(stream, run.first, run.last);
             return Ok(());
@@ -130,8 +132,8 @@ impl ProjectionHandler {
             let shared_run = Arc::new(run);
             match lane.apply(shared, stream, Arc::clone(&shared_run)).await {
                 Verdict::Applied => return Ok(()),
-                Verdict::Transient(reason) => return Err(HandlerFault::transient(reason)),
-                Verdict::Poison(reason) => return Err(HandlerFault::poison(reason)),
+                Verdict::Transient(reason) => return Err(Fault::Transient(reason)),
+                Verdict::Poison(reason) => return Err(Fault::Poison(reason)),
                 Verdict::Missing { from } => {
                     run = self.fill(lane, stream, &shared_run, from).await?;
                 }
@@ -140,23 +142,15 @@ impl ProjectionHandler {
     }
 
     /// Puts the events before a run that come first. Where they are many they are applied in parts.
-    async fn fill(
-        &self,
-        lane: &Lane,
-        stream: &str,
-        run: &Run,
-        from: u64,
-    ) -> Result<Run, HandlerFault> {
+    async fn fill(&self, lane: &Lane, stream: &str, run: &Run, from: u64) -> Result<Run, Fault> {
         tracing::debug!(from, up_to = run.first, "events are read from the store");
         let (mut first, mut next) = (from, from);
         let mut events = Vec::new();
         while next < run.first {
             let end = next.saturating_add(MISSING_EVENTS_MAX).min(run.first).saturating_sub(1);
-            let page =
-                self.0.history.read(stream, next, end).await.map_err(|error| fault(&error))?;
+            let page = self.0.history.read(stream, next, end).await?;
             let Some(last) = page.last().map(RecordedEvent::sequence_number) else {
-                let reason = format!("event {next} is missing from the stream");
-                return Err(HandlerFault::poison(reason));
+                return Err(Fault::Missing(next));
             };
             next = last.saturating_add(1);
             let taken = page.into_iter().filter(|event| self.takes(event.event_type().as_str()));
@@ -166,11 +160,11 @@ impl ProjectionHandler {
                 let part = Run { first, last, events: std::mem::take(&mut events) };
                 match lane.apply(&self.0.shared, stream, Arc::new(part)).await {
                     Verdict::Applied => first = last.saturating_add(1),
-                    Verdict::Poison(reason) => return Err(HandlerFault::poison(reason)),
-                    Verdict::Transient(reason) => return Err(HandlerFault::transient(reason)),
+                    Verdict::Poison(reason) => return Err(Fault::Poison(reason)),
+                    Verdict::Transient(reason) => return Err(Fault::Transient(reason)),
                     Verdict::Missing { .. } => {
-                        let reason = "the read model has lost events meanwhile";
-                        return Err(HandlerFault::transient(reason));
+                        let reason = "the read model has lost events meanwhile".to_owned();
+                        return Err(Fault::Transient(reason));
                     }
                 }
             }
@@ -227,7 +221,8 @@ impl Handler for ProjectionHandler {
     fn handle<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Result<(), HandlerFault>> {
         async move {
             for run in runs(self.items(&delivery.changes)?) {
-                self.apply_run(&delivery.key, run).await?;
+                let applied = self.apply_run(&delivery.key, run).await;
+                applied.map_err(|fault| fault.at_attempt(delivery.attempt))?;
             }
             Ok(())
         }
@@ -235,9 +230,38 @@ impl Handler for ProjectionHandler {
     }
 }
 
-fn fault(fault: &HistoryFault) -> HandlerFault {
-    match fault {
-        HistoryFault::Unavailable(_) => HandlerFault::transient(fault.to_string()),
-        HistoryFault::Damaged(_) => HandlerFault::poison(fault.to_string()),
+/// Why a run was not applied.
+#[derive(Debug)]
+enum Fault {
+    Transient(String),
+    Poison(String),
+    /// An event that comes before is not in the store.
+    Missing(u64),
+}
+
+impl Fault {
+    fn at_attempt(self, attempt: u32) -> HandlerFault {
+        match self {
+            Self::Transient(reason) => HandlerFault::transient(reason),
+            Self::Poison(reason) => HandlerFault::poison(reason),
+            Self::Missing(sequence_number) => {
+                let reason = format!("event {sequence_number} is missing from the stream");
+                // The feed may know of it before whoever answers a query does, but not for long.
+                if attempt < MISSING_ATTEMPTS_MAX {
+                    HandlerFault::transient(reason)
+                } else {
+                    HandlerFault::poison(reason)
+                }
+            }
+        }
+    }
+}
+
+impl From<HistoryFault> for Fault {
+    fn from(fault: HistoryFault) -> Self {
+        match fault {
+            HistoryFault::Unavailable(_) => Self::Transient(fault.to_string()),
+            HistoryFault::Damaged(_) => Self::Poison(fault.to_string()),
+        }
     }
 }

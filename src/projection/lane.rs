@@ -9,6 +9,7 @@
 //! does not have to read again; where it is not, its write is refused, and it reads.
 
 mod cache;
+mod merge;
 mod plan;
 mod turn;
 
@@ -71,6 +72,14 @@ struct Job {
     is_alone: bool,
     conflicts: u32,
     reply: oneshot::Sender<Verdict>,
+}
+
+impl Job {
+    /// Whether there is taken to be nothing of its stream: its first event mostly finds nothing, and where it
+    /// does, the commit is refused.
+    fn is_guess(&self) -> bool {
+        self.run.first == 1 && self.conflicts == 0
+    }
 }
 
 /// One logical partition.

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::event::{Part, check_json, restore_integers};
+
 /// The largest whole number that every reader of JSON has exactly.
 const NUMBER_MAX: i64 = (1 << 53) - 1;
 
@@ -89,6 +91,12 @@ pub enum MeasureFault {
     /// A number is beyond plus or minus 2^53.
     #[error("a number of a total is beyond plus or minus 2^53")]
     TooLarge,
+    /// Two streams have added an entry under the same key of a list.
+    #[error("two entries of a list of a total have the same key: it is the id of the stream")]
+    Twice,
+    /// An entry of a list cannot be stored.
+    #[error("an entry of a list of a total cannot be stored: no integer beyond 2^53, 100 levels")]
+    Entry,
     /// What is to be taken back was never added.
     #[error("a total lacks what a stream has added to it: it was changed by something else")]
     Lacking,
@@ -116,6 +124,49 @@ impl Measure {
         }
     }
 
+    /// Whether it can be stored and read back as it is.
+    pub(super) fn check(&self) -> Result<(), MeasureFault> {
+        match self {
+            Self::Count(number)
+            | Self::Sum(number)
+            | Self::Min(Scalar::Number(number))
+            | Self::Max(Scalar::Number(number)) => within(Some(*number)).map(|_| ()),
+            Self::Set(elements) => {
+                elements.values().try_for_each(|count| within(Some(*count)).map(|_| ()))
+            }
+            Self::List(entries) => entries.values().try_for_each(|entry| {
+                check_json(Part::State, entry).map_err(|_| MeasureFault::Entry)
+            }),
+            Self::Min(Scalar::Text(_)) | Self::Max(Scalar::Text(_)) => Ok(()),
+            Self::Mixed => Err(MeasureFault::Mixed),
+        }
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn weight(&self) -> usize {
+        let all = match self {
+            Self::Min(Scalar::Text(text)) | Self::Max(Scalar::Text(text)) => text.len(),
+            Self::Set(elements) => {
+                elements.keys().map(|element| element.len().saturating_add(48)).sum()
+            }
+            Self::List(entries) => {
+                let entry = |(key, entry): (&String, &Value)| {
+                    key.len().saturating_add(48).saturating_add(json_weight(entry))
+                };
+                entries.iter().map(entry).sum()
+            }
+            _ => 0,
+        };
+        all.saturating_add(128)
+    }
+
+    /// The same as it was written: see [`Document`](super::Document).
+    pub(super) fn restore(&mut self) {
+        if let Self::List(entries) = self {
+            entries.values_mut().for_each(restore_integers);
+        }
+    }
+
     /// Adds a part.
     pub(super) fn add(total: &mut Option<Self>, part: &Self) -> Result<(), MeasureFault> {
         let Some(total) = total else {
@@ -137,7 +188,12 @@ impl Measure {
                     *slot = within(slot.checked_add(*count))?;
                 }
             }
-            (Self::List(total), Self::List(part)) => total.extend(part.clone()),
+            (Self::List(total), Self::List(part)) => {
+                if part.keys().any(|key| total.contains_key(key)) {
+                    return Err(MeasureFault::Twice);
+                }
+                total.extend(part.clone());
+            }
             _ => return Err(MeasureFault::Mixed),
         }
         Ok(())
@@ -157,12 +213,16 @@ impl Measure {
                 None => old.zero().ok_or(MeasureFault::Lacking)?,
             };
             match slot.take(&old, new.as_ref())? {
-                Some(left) => total = Some(left),
+                // Nothing is of no kind.
+                Some(left) => total = Some(left).filter(|left| !left.is_nothing()),
                 None => return Ok(Merged::Unknown),
             }
         }
         if let Some(new) = new {
             Self::add(&mut total, &new)?;
+        }
+        if let Some(Self::Count(number) | Self::Sum(number)) = &total {
+            within(Some(*number))?;
         }
         Ok(total.filter(|total| !total.is_nothing()).map_or(Merged::Nothing, Merged::Is))
     }
@@ -179,8 +239,9 @@ impl Measure {
     /// Takes a part back that another one will replace; nothing where the rest is not known.
     fn take(self, old: &Self, new: Option<&Self>) -> Result<Option<Self>, MeasureFault> {
         Ok(Some(match (self, old) {
-            (Self::Count(total), Self::Count(old)) => Self::Count(within(total.checked_sub(*old))?),
-            (Self::Sum(total), Self::Sum(old)) => Self::Sum(within(total.checked_sub(*old))?),
+            // What is left without the part may be out of range, if only what replaces it brings it back.
+            (Self::Count(total), Self::Count(old)) => Self::Count(total.saturating_sub(*old)),
+            (Self::Sum(total), Self::Sum(old)) => Self::Sum(total.saturating_sub(*old)),
             (Self::Min(total), Self::Min(old)) => {
                 let new = if let Some(Self::Min(new)) = new { Some(new) } else { None };
                 return left(total, old, new, Ordering::Less).map(|left| left.map(Self::Min));
@@ -193,7 +254,10 @@ impl Measure {
                 for (element, count) in old {
                     let slot = total.get_mut(element).ok_or(MeasureFault::Lacking)?;
                     *slot = slot.saturating_sub(*count);
-                    if *slot <= 0 {
+                    if *slot < 0 {
+                        return Err(MeasureFault::Lacking);
+                    }
+                    if *slot == 0 {
                         total.remove(element);
                     }
                 }
@@ -220,6 +284,20 @@ impl Measure {
             }
             Self::Mixed => Value::Null,
         }
+    }
+}
+
+fn json_weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len().saturating_add(2),
+        Value::Array(entries) => entries.iter().map(json_weight).sum::<usize>().saturating_add(2),
+        Value::Object(entries) => {
+            let entry = |(name, value): (&String, &Value)| {
+                name.len().saturating_add(4).saturating_add(json_weight(value))
+            };
+            entries.iter().map(entry).sum::<usize>().saturating_add(2)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 16,
     }
 }
 

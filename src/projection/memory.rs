@@ -23,7 +23,7 @@ pub struct Weather {
     pub refused: u16,
     /// Commits that fail though they were carried out.
     pub lost: u16,
-    /// Reads that give the version before the last one.
+    /// Reads that give the version before the last one, as far as this client has not seen a later commit.
     pub stale: u16,
     /// How often others get a turn before a request, at most.
     pub turns: u16,
@@ -41,36 +41,40 @@ impl Weather {
     }
 }
 
+/// A version of a document with its etag, or that it was deleted.
+type Newest = Option<(u64, Option<String>)>;
 type Versions = BTreeMap<(String, String), Vec<(u64, Option<String>)>>;
 
 #[derive(Debug, Default)]
 struct State {
-    /// The documents as texts, with their etags; the newest last, nothing where it was deleted.
+    /// The documents as texts, each with the number of its commit, which is its etag; the newest last, nothing
+    /// where it was deleted.
     versions: Versions,
-    etags: u64,
     commits: u64,
     reads: u64,
     random: u64,
 }
 
-/// Read models in memory. Clones share them, each with a weather of its own.
+/// Read models in memory, as one client sees them. Clones are the same client.
 #[derive(Debug, Clone)]
 pub struct MemoryViews {
     state: Arc<Mutex<State>>,
     weather: Weather,
+    /// The last commit of each logical partition that the client has seen something of.
+    seen: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
 impl MemoryViews {
     /// None yet.
     pub fn new(weather: Weather) -> Self {
         let state = State { random: weather.seed, ..State::default() };
-        Self { state: Arc::new(Mutex::new(state)), weather }
+        Self { state: Arc::new(Mutex::new(state)), weather, seen: Arc::default() }
     }
 
-    /// The same read models in another weather.
+    /// The same read models for another client, in a weather of its own.
     #[must_use]
     pub fn in_weather(&self, weather: Weather) -> Self {
-        Self { state: Arc::clone(&self.state), weather }
+        Self { state: Arc::clone(&self.state), weather, seen: Arc::default() }
     }
 
     /// All documents, by partition and id.
@@ -89,6 +93,16 @@ impl MemoryViews {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn saw(&self, partition: &str, commit: u64) {
+        let mut seen = self.seen();
+        let last = seen.entry(partition.to_owned()).or_default();
+        *last = commit.max(*last);
     }
 
     /// Gives turns to others, and fails now and then.
@@ -117,15 +131,18 @@ impl State {
         self.draw() % 1000 < u64::from(thousandths)
     }
 
-    fn newest(&self, partition: &str, id: &str, skip: usize) -> Option<(u64, String)> {
+    /// The newest version, or the one before it where that is allowed.
+    fn newest(&self, partition: &str, id: &str, skips: impl Fn(u64) -> bool) -> Newest {
         let versions = self.versions.get(&(partition.to_owned(), id.to_owned()))?;
-        let (etag, text) = versions.iter().rev().nth(skip.min(versions.len().saturating_sub(1)))?;
-        Some((*etag, text.clone()?))
+        let (newest, _) = versions.last()?;
+        let (etag, text) = versions.iter().rev().nth(usize::from(skips(*newest)))?;
+        Some((*etag, text.clone()))
     }
 
     fn fits(&self, partition: &str, write: &Write) -> bool {
-        let found = self.newest(partition, &write.document.id, 0);
-        found.map(|(etag, _)| etag.to_string()) == write.etag
+        let found = self.newest(partition, &write.document.id, |_| false);
+        let found = found.and_then(|(etag, text)| text.map(|_| etag.to_string()));
+        found == write.etag
     }
 
     fn carry_out(&mut self, partition: &str, writes: &[Write]) -> Result<Vec<String>, ViewFault> {
@@ -139,13 +156,12 @@ impl State {
         self.commits = self.commits.saturating_add(1);
         let mut etags = Vec::with_capacity(writes.len());
         for write in writes {
-            self.etags = self.etags.saturating_add(1);
             let text = serde_json::to_string(&write.document)
                 .map_err(|error| ViewFault::Refused(error.to_string()))?;
             let key = (partition.to_owned(), write.document.id.clone());
             let text = (!write.is_delete).then_some(text);
-            self.versions.entry(key).or_default().push((self.etags, text));
-            etags.push(if write.is_delete { String::new() } else { self.etags.to_string() });
+            self.versions.entry(key).or_default().push((self.commits, text));
+            etags.push(if write.is_delete { String::new() } else { self.commits.to_string() });
         }
         Ok(etags)
     }
@@ -192,9 +208,12 @@ impl ViewStore for MemoryViews {
             self.begin().await?;
             let mut state = self.state();
             state.reads = state.reads.saturating_add(1);
-            let skip = usize::from(state.chance(self.weather.stale));
-            let newest = state.newest(partition, id, skip);
-            newest.map(|(etag, text)| found(etag, &text)).transpose()
+            let seen = self.seen().get(partition).copied().unwrap_or_default();
+            let is_stale = state.chance(self.weather.stale);
+            let newest = state.newest(partition, id, |newest| is_stale && newest > seen);
+            let Some((etag, text)) = newest else { return Ok(None) };
+            self.saw(partition, etag);
+            text.map(|text| found(etag, &text)).transpose()
         }
         .boxed()
     }
@@ -213,6 +232,9 @@ impl ViewStore for MemoryViews {
             tokio::task::yield_now().await;
             if is_lost {
                 return Err(ViewFault::Unavailable("the answer was lost".to_owned()));
+            }
+            for commit in etags.iter().filter_map(|etag| etag.parse().ok()) {
+                self.saw(partition, commit);
             }
             Ok(etags)
         }

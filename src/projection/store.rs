@@ -11,7 +11,8 @@ pub(super) const WRITES_MAX: usize = 100;
 
 /// A container of read models. Implementations: Cosmos DB, and memory for tests.
 ///
-/// A read may be older than the last commit of another process; whoever acts on it does so under the etags
+/// A read may be older than the last commit of another process, but not older than what this client has read
+/// or written in the same logical partition (session consistency). Whoever acts on it does so under the etags
 /// that it saw.
 pub trait ViewStore: Send + Sync + 'static {
     /// A document with its version; nothing where there is none. A point read.
@@ -114,6 +115,9 @@ pub enum ViewFault {
     /// The documents are too large for one transaction. Nothing was written.
     #[error("the documents are larger than the service takes")]
     TooLarge,
+    /// A document is not one that the service takes. Nothing was written.
+    #[error("a document is not one that the service takes: {0}")]
+    Unfit(String),
     /// The service did not answer, or has no throughput left. What was asked may or may not be done.
     #[error("the read models are not available: {0}")]
     Unavailable(String),

@@ -109,6 +109,20 @@ impl Adds {
         self
     }
 
+    /// Whether all of it can be stored and merged.
+    pub(super) fn check(&self) -> Result<(), MeasureFault> {
+        self.0.values().flat_map(BTreeMap::values).try_for_each(Measure::check)
+    }
+
+    pub(super) fn restore(&mut self) {
+        self.0.values_mut().flat_map(BTreeMap::values_mut).for_each(Measure::restore);
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn weight(&self) -> usize {
+        self.0.values().flat_map(BTreeMap::values).map(Measure::weight).sum()
+    }
+
     pub(super) fn get(&self, key: &str) -> Option<&Measures> {
         self.0.get(key)
     }
@@ -163,7 +177,8 @@ impl Adding<'_> {
         self.put(name, Measure::Set(BTreeMap::from([(element.into(), 1)])))
     }
 
-    /// Keeps a list with one entry for each stream, by its id. A list of many belongs into views.
+    /// Keeps a list with one entry for each stream, by its id: two entries must not have the same key. A list of
+    /// many belongs into views.
     pub fn list(self, name: &str, stream: &str, entry: Value) -> Self {
         self.put(name, Measure::List(BTreeMap::from([(stream.to_owned(), entry)])))
     }
@@ -211,10 +226,11 @@ impl Total {
         old: Option<&Measures>,
         new: Option<&Measures>,
     ) -> Result<BTreeSet<String>, MeasureFault> {
-        match (old, new) {
-            (None, Some(_)) => self.streams = self.streams.saturating_add(1),
-            (Some(_), None) => self.streams = self.streams.saturating_sub(1),
-            _ => {}
+        if old.is_some() {
+            self.streams = self.streams.checked_sub(1).ok_or(MeasureFault::Lacking)?;
+        }
+        if new.is_some() {
+            self.streams = self.streams.saturating_add(1);
         }
         let mut unknown = BTreeSet::new();
         let names: BTreeSet<&String> =

@@ -214,8 +214,6 @@ impl ReadModels {
             };
             let part = expected.as_ref().or(found.as_ref()).and_then(|one| one.key.clone());
             let what = difference(expected.as_ref(), found.as_ref());
-            // The view of a part has the guard of the run that touched it last, and runs are cut anywhere.
-            let what = what.filter(|what| part.is_none() || *what != What::Events);
             replayed.drift.note(stream, part.as_deref(), what);
         }
         Ok(replayed)

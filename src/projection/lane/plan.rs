@@ -103,7 +103,7 @@ pub(in crate::projection) fn prepare<'a>(
         })
         .collect();
     let folded = projection.fold(stream, &before, &events)?;
-    let last = events.last().map(|event| Guard { last: event.sequence_number(), id: event.id() });
+    let last = events.last().map(|event| Guard::of(event));
     let mut prepared = Prepared {
         documents: Vec::new(),
         totals: Vec::new(),
@@ -132,14 +132,14 @@ impl Made<'_> {
         let Folded { mut views, adds } = folded;
         let id = own_id(self.stream);
         let own = match (views.remove(&ViewKey::Stream), adds) {
-            (Some(Some(state)), Some(adds)) => {
+            (Some((Some(state), _)), Some(adds)) => {
                 let mut document =
                     self.own(Kind::Contribution).with_data(state.raw, &state.value, &[]);
                 document.adds = Some(adds);
                 document
             }
-            (Some(Some(view)), None) => self.with_view(self.own(Kind::View), view),
-            (Some(None), _) => self.own(Kind::Guard),
+            (Some((Some(view), _)), None) => self.with_view(self.own(Kind::View), view),
+            (Some((None, _)), _) => self.own(Kind::Guard),
             // No event touches the view of the stream: it stays, and its guard moves.
             (None, _) => match own {
                 Some(own) => Document {
@@ -150,11 +150,11 @@ impl Made<'_> {
                 None => self.own(Kind::Guard),
             },
         };
-        let parts = views.into_iter().filter_map(|(key, view)| match key {
+        let parts = views.into_iter().filter_map(|(key, (view, last))| match key {
             ViewKey::Stream => None,
             ViewKey::Part(part) => {
                 let id = part_id(self.stream, &part);
-                Some((id, view.map(|view| self.part(&part, view))))
+                Some((id, view.map(|view| self.part(&part, last, view))))
             }
         });
         [(id, Some(own))].into_iter().chain(parts).collect()
@@ -164,8 +164,9 @@ impl Made<'_> {
         Document::of_stream(self.partition, kind, self.stream, self.guard)
     }
 
-    fn part(&self, part: &str, view: Data) -> Document {
-        let document = Document::of_part(self.partition, Kind::Part, self.stream, part, self.guard);
+    /// Its guard is the last event that touches it, so that it does not depend on how events were gathered.
+    fn part(&self, part: &str, last: Guard, view: Data) -> Document {
+        let document = Document::of_part(self.partition, Kind::Part, self.stream, part, last);
         self.with_view(document, view)
     }
 

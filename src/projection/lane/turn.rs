@@ -1,7 +1,7 @@
 //! One turn: read what the runs need, fold them, and commit all of it in one transaction.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{AtomicU64, Ordering},
@@ -11,15 +11,15 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
     super::{
-        Document, Total, ViewFault, ViewKey, ViewQuery, Write,
-        document::{Kind, own_id, total_id, view_id},
+        Document, Total, ViewFault, ViewKey, Write,
+        document::{is_own_id, own_id, total_id, view_id},
         fold::FoldFault,
         store::WRITES_MAX,
-        totals::Measures,
     },
     CONFLICTS_MAX, Job, Lane, Shared, Verdict,
     cache::Slot,
-    plan::{Planned, Prepared, TotalChange, plan, prepare},
+    merge::Setback,
+    plan::{Planned, Prepared, plan, prepare},
 };
 
 /// The most runs of one turn: each writes a document at least.
@@ -28,8 +28,6 @@ const JOBS_MAX: usize = 96;
 const BYTES_MAX: usize = 1_500_000;
 /// The documents that are read at the same time.
 const READS_AT_ONCE: usize = 16;
-/// The contributions of a page, when an extreme has to be looked for.
-const SCAN_PAGE: u32 = 1000;
 
 /// What was done, for whoever watches.
 #[derive(Debug, Default)]
@@ -48,6 +46,13 @@ impl Counts {
     }
 }
 
+/// A run whose new events are known, with the views that they touch.
+struct Known {
+    job: Job,
+    planned: Planned,
+    keys: Vec<ViewKey>,
+}
+
 /// A run whose events are folded.
 struct Ready {
     job: Job,
@@ -61,19 +66,40 @@ impl Lane {
         if jobs.is_empty() {
             return;
         }
-        let mut turn = Turn { lane: self, shared, slots: HashMap::new(), dirty: BTreeSet::new() };
-        let jobs = match turn.load_own(&jobs).await {
-            Ok(()) => jobs,
-            Err(fault) => return fail(jobs, &fault),
+        let mut turn = Turn {
+            lane: self,
+            shared,
+            slots: HashMap::new(),
+            dirty: BTreeSet::new(),
+            unverified: BTreeSet::new(),
+            again: Vec::new(),
         };
-        let ready: Vec<Ready> = jobs.into_iter().filter_map(|job| turn.fold(job)).collect();
+        if let Err(fault) = turn.load_own(&jobs).await {
+            return self.not_loaded(jobs, &fault);
+        }
+        let known: Vec<Known> = jobs.into_iter().filter_map(|job| turn.plan(job)).collect();
+        if let Err(fault) = turn.load_parts(&known).await {
+            return self.not_loaded(known.into_iter().map(|known| known.job).collect(), &fault);
+        }
+        let ready: Vec<Ready> = known.into_iter().filter_map(|known| turn.fold(known)).collect();
         let totals = ready.iter().flat_map(|ready| &ready.prepared.totals);
         let totals: BTreeSet<String> = totals.map(|change| total_id(&change.key)).collect();
         if let Err(fault) = turn.load(totals).await {
-            return fail(ready.into_iter().map(|ready| ready.job).collect(), &fault);
+            self.put_back(mem::take(&mut turn.again));
+            return self.not_loaded(ready.into_iter().map(|ready| ready.job).collect(), &fault);
         }
         let (included, rest) = turn.include(ready).await;
         turn.commit(included, rest).await;
+    }
+
+    /// A document cannot be read: whose it is shows when each run is tried by itself.
+    fn not_loaded(&self, jobs: Vec<Job>, fault: &ViewFault) {
+        if matches!(fault, ViewFault::Damaged { .. }) && jobs.len() > 1 {
+            let alone = jobs.into_iter().map(|job| Job { is_alone: true, ..job });
+            self.put_back(alone.collect());
+        } else {
+            fail(jobs, fault);
+        }
     }
 
     /// The runs of one turn, without those that nobody waits for any more.
@@ -85,6 +111,10 @@ impl Lane {
             // A stream whose former run nobody waits for may be in the queue twice.
             let is_twice = jobs.iter().any(|job| job.stream == next.stream);
             if (next.is_alone && !jobs.is_empty()) || is_twice {
+                break;
+            }
+            // Those that met a conflict do not go with one that may be the next to cause one.
+            if next.is_guess() && jobs.first().is_some_and(|first| first.conflicts > 0) {
                 break;
             }
             let Some(job) = queue.pop_front() else { break };
@@ -110,12 +140,16 @@ impl Lane {
 
 /// A turn under way. Documents are taken out of the cache, and only put back when they are known to be what
 /// is stored.
-struct Turn<'a> {
-    lane: &'a Lane,
-    shared: &'a Shared,
-    slots: HashMap<String, Slot>,
+pub(super) struct Turn<'a> {
+    pub(super) lane: &'a Lane,
+    pub(super) shared: &'a Shared,
+    pub(super) slots: HashMap<String, Slot>,
     /// The documents that have changed.
-    dirty: BTreeSet<String>,
+    pub(super) dirty: BTreeSet<String>,
+    /// Those that may be otherwise, and are only remembered when they could be written.
+    unverified: BTreeSet<String>,
+    /// Runs that are tried again with documents that are read again.
+    again: Vec<Job>,
 }
 
 impl Turn<'_> {
@@ -123,19 +157,38 @@ impl Turn<'_> {
     async fn load_own(&mut self, jobs: &[Job]) -> Result<(), ViewFault> {
         let mut needed = BTreeSet::new();
         for job in jobs {
-            let events: Vec<_> = job.run.events.iter().map(AsRef::as_ref).collect();
-            // What cannot be read is found again when it is folded.
-            let keys = self.shared.projection.touches(&events).unwrap_or_default();
-            let ids = keys.iter().map(|key| view_id(&job.stream, key));
-            let ids: BTreeSet<String> = ids.chain([own_id(&job.stream)]).collect();
-            // The first event of a stream mostly finds nothing. Where it does, the commit is refused.
-            if job.run.first == 1 && job.conflicts == 0 {
-                for id in ids {
-                    let slot = self.lane.cache().take(&id).unwrap_or_else(Slot::absent);
-                    self.slots.insert(id, slot);
+            let id = own_id(&job.stream);
+            if !job.is_guess() {
+                needed.insert(id);
+                continue;
+            }
+            let known = self.lane.cache().take(&id);
+            let slot = known.unwrap_or_else(|| {
+                self.unverified.insert(id.clone());
+                Slot::absent()
+            });
+            self.slots.insert(id, slot);
+        }
+        self.load(needed).await
+    }
+
+    /// Gets the documents of the parts that are touched, and only after those of the streams: what is read
+    /// later is not older, and a part only changes together with the document of its stream. So a part that
+    /// was not there is not there when the commit finds its stream unchanged.
+    async fn load_parts(&mut self, known: &[Known]) -> Result<(), ViewFault> {
+        let mut needed = BTreeSet::new();
+        for Known { job, keys, .. } in known {
+            let own = self.slots.get(&own_id(&job.stream));
+            let is_new = own.is_none_or(|own| own.document.is_none());
+            let parts = keys.iter().filter(|key| **key != ViewKey::Stream);
+            for id in parts.map(|key| view_id(&job.stream, key)) {
+                if is_new {
+                    // There are no parts without the document of their stream.
+                    self.unverified.insert(id.clone());
+                    self.slots.insert(id, Slot::absent());
+                } else {
+                    needed.insert(id);
                 }
-            } else {
-                needed.extend(ids);
             }
         }
         self.load(needed).await
@@ -169,8 +222,8 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Folds a run. One that is done, or cannot be, gets its answer.
-    fn fold(&mut self, job: Job) -> Option<Ready> {
+    /// Finds the new events of a run. One that is done, or cannot be, gets its answer.
+    fn plan(&mut self, job: Job) -> Option<Known> {
         let own = self.slots.get(&own_id(&job.stream));
         let planned = match plan(own, &job.run, job.at_once) {
             Ok(planned) => planned,
@@ -185,19 +238,32 @@ impl Turn<'_> {
             answer(job, Verdict::Applied);
             return None;
         }
-        // A panic is a fault of this run's events, and not of those who are written with it.
-        let prepared = catch_unwind(AssertUnwindSafe(|| self.prepare(&job, &planned)));
-        match prepared {
-            Ok(Ok(prepared)) => Some(Ready { job, prepared }),
-            Ok(Err(fault)) => {
+        let events: Vec<_> = planned.events.iter().map(AsRef::as_ref).collect();
+        match guarded(|| self.shared.projection.touches(&events)) {
+            Ok(keys) => Some(Known { job, planned, keys }),
+            Err(fault) => {
                 answer(job, fault.into());
                 None
             }
-            Err(_) => {
-                answer(job, Verdict::Poison("the projection panicked".to_owned()));
-                None
-            }
         }
+    }
+
+    /// Folds a run. One that cannot be folded gets its answer.
+    fn fold(&mut self, known: Known) -> Option<Ready> {
+        let Known { job, planned, keys } = known;
+        let fault = match guarded(|| self.prepare(&job, &planned)) {
+            Ok(prepared) => return Some(Ready { job, prepared }),
+            Err(fault) => fault,
+        };
+        // What is remembered of some views may be older than that of others.
+        if job.conflicts == 0 && !matches!(fault, FoldFault::Event { .. }) {
+            let ids = keys.iter().map(|key| view_id(&job.stream, key));
+            self.unverified.extend(ids.chain([own_id(&job.stream)]));
+            self.again.push(Job { conflicts: 1, ..job });
+        } else {
+            answer(job, fault.into());
+        }
+        None
     }
 
     fn prepare(&self, job: &Job, planned: &Planned) -> Result<Prepared, FoldFault> {
@@ -225,8 +291,12 @@ impl Turn<'_> {
             }
             let changed = match self.changed(&mut ready.prepared).await {
                 Ok(changed) => changed,
-                Err(verdict) => {
+                Err(Setback::Final(verdict)) => {
                     answer(ready.job, verdict);
+                    continue;
+                }
+                Err(Setback::Doubtful(fault)) => {
+                    self.doubt(ready, fault);
                     continue;
                 }
             };
@@ -234,7 +304,10 @@ impl Turn<'_> {
                 changed.values().map(|slot| slot.document.as_ref().map_or(0, Document::weight));
             let together = weight.fold(bytes, usize::saturating_add);
             let new = changed.keys().filter(|id| !self.dirty.contains(*id)).count();
-            if self.dirty.len().saturating_add(new) > WRITES_MAX || together > BYTES_MAX {
+            let is_one = included.is_empty() && ready.prepared.events <= 1;
+            let is_many = self.dirty.len().saturating_add(new) > WRITES_MAX;
+            // The weight of one event alone is left to the service to judge.
+            if is_many || (together > BYTES_MAX && !is_one) {
                 if included.is_empty() {
                     rest.extend(smaller(ready.job));
                 } else {
@@ -250,83 +323,21 @@ impl Turn<'_> {
         (included, rest)
     }
 
-    /// The documents as they are with a run.
-    async fn changed(&self, prepared: &mut Prepared) -> Result<BTreeMap<String, Slot>, Verdict> {
-        let mut changed = BTreeMap::new();
-        for (id, document) in mem::take(&mut prepared.documents) {
-            let slot = self.slots.get(&id).cloned().unwrap_or_else(Slot::absent);
-            let covered = prepared.covered.max(slot.covered);
-            changed.insert(id, Slot { document, covered, ..slot });
+    /// A run that does not fit what is known of the documents is tried again with those that are stored.
+    fn doubt(&mut self, Ready { mut job, prepared }: Ready, fault: FoldFault) {
+        job.conflicts = job.conflicts.saturating_add(1);
+        if job.conflicts > CONFLICTS_MAX {
+            return answer(job, fault.into());
         }
-        for TotalChange { key, old, new } in &prepared.totals {
-            let id = total_id(key);
-            let slot = self.slots.get(&id).cloned().unwrap_or_else(Slot::absent);
-            let former = slot.document.as_ref().and_then(|document| document.total.clone());
-            let mut total = former.unwrap_or_default();
-            let unknown = total.replace(old.as_ref(), new.as_ref()).map_err(FoldFault::from)?;
-            if !unknown.is_empty() {
-                self.look_for(key, unknown, &changed, &mut total).await?;
-            }
-            let document = Document::of_total(&self.lane.partition, key, total.clone());
-            let document = (total.streams > 0).then_some(document);
-            changed.insert(id, Slot { document, ..slot });
-        }
-        Ok(changed)
-    }
-
-    /// Looks for extremes among the contributions of the shard: what is stored, and what this turn has made
-    /// of it.
-    async fn look_for(
-        &self,
-        key: &str,
-        names: BTreeSet<String>,
-        changed: &BTreeMap<String, Slot>,
-        total: &mut Total,
-    ) -> Result<(), Verdict> {
-        let mut found = Total::default();
-        let mut add = |document: &Document| {
-            let adds = document.adds.as_ref().and_then(|adds| adds.get(key)).into_iter().flatten();
-            let named = adds.filter(|(name, _)| names.contains(*name));
-            let named: Measures = named.map(|(name, part)| (name.clone(), part.clone())).collect();
-            found.add(&named).map_err(FoldFault::from)
-        };
-        let ours = || self.dirty.iter().filter(|id| !changed.contains_key(*id));
-        let ours: BTreeMap<&String, &Slot> = ours()
-            .filter_map(|id| self.slots.get(id).map(|slot| (id, slot)))
-            .chain(changed)
-            .collect();
-        for document in ours.values().filter_map(|slot| slot.document.as_ref()) {
-            if document.kind == Kind::Contribution {
-                add(document)?;
-            }
-        }
-        let mut query = ViewQuery {
-            kinds: vec![Kind::Contribution],
-            filters: Vec::new(),
-            sort: "key".to_owned(),
-            is_descending: false,
-            after: None,
-            limit: SCAN_PAGE,
-        };
-        loop {
-            let page = self.shared.store.query(&self.lane.partition, &query).await;
-            let page = page.map_err(|fault| verdict(&fault))?;
-            for found in page.iter().filter(|found| !ours.contains_key(&found.document.id)) {
-                add(&found.document)?;
-            }
-            let last = page.last().and_then(|found| found.document.sort.get("key").cloned());
-            if last.is_none() {
-                break;
-            }
-            query.after = last;
-        }
-        total.measures.extend(found.measures);
-        Ok(())
+        let totals = prepared.totals.iter().map(|change| total_id(&change.key));
+        self.unverified.extend(totals.chain([own_id(&job.stream)]));
+        self.again.push(job);
     }
 
     /// Commits what has changed, and answers.
     async fn commit(mut self, included: Vec<Ready>, rest: Vec<Job>) {
         self.lane.put_back(rest);
+        self.lane.put_back(mem::take(&mut self.again));
         let writes: Vec<Write> = self.dirty.iter().filter_map(|id| self.write(id)).collect();
         let partition = &self.lane.partition;
         let count = writes.len();
@@ -352,7 +363,12 @@ impl Turn<'_> {
         {
             let mut cache = self.lane.cache();
             for (id, slot) in mem::take(&mut self.slots) {
-                cache.put(id, slot);
+                let is_stored = self.dirty.contains(&id) || !self.unverified.contains(&id);
+                // That another document is not there holds for this turn only: nothing need be written
+                // where it stays so, and then nobody would notice.
+                if is_stored && (slot.document.is_some() || is_own_id(&id)) {
+                    cache.put(id, slot);
+                }
             }
         }
         for Ready { job, prepared } in included {
@@ -398,7 +414,7 @@ impl Turn<'_> {
                 }
                 self.lane.put_back(again);
             }
-            ViewFault::TooLarge if jobs.len() > 1 => {
+            ViewFault::TooLarge | ViewFault::Unfit(_) if jobs.len() > 1 => {
                 let alone = jobs.into_iter().map(|job| Job { is_alone: true, ..job });
                 self.lane.put_back(alone.collect());
             }
@@ -409,6 +425,11 @@ impl Turn<'_> {
             _ => fail(jobs, fault),
         }
     }
+}
+
+/// A panic is a fault of the run's events, and not of those who are written with it.
+fn guarded<T>(work: impl FnOnce() -> Result<T, FoldFault>) -> Result<T, FoldFault> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(FoldFault::Panic))
 }
 
 fn is_written(slot: &Slot) -> bool {
@@ -428,10 +449,10 @@ fn smaller(mut job: Job) -> Option<Job> {
     Some(job)
 }
 
-fn verdict(fault: &ViewFault) -> Verdict {
+pub(super) fn verdict(fault: &ViewFault) -> Verdict {
     match fault {
         // Damage does not pass by itself, but it is mended without a new event.
-        ViewFault::Damaged { .. } => Verdict::Poison(fault.to_string()),
+        ViewFault::Damaged { .. } | ViewFault::Unfit(_) => Verdict::Poison(fault.to_string()),
         _ => Verdict::Transient(fault.to_string()),
     }
 }

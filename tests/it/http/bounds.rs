@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cosmos_event_store::http::{BindError, Service, ServiceOptions};
+use cosmos_local::{Fault, FaultAction};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -90,6 +91,26 @@ async fn too_many_requests_are_refused_at_once() {
     drop(first);
     until(async || served.get("/streams").await.status == 200).await;
     served.post("s-1", &json!({"events": [{"type": "Tested", "data": 1}]})).await.ok(201);
+}
+
+#[tokio::test]
+async fn a_read_keeps_its_place_until_it_is_answered() {
+    let served = Served::with(|store| store, |service| service.with_requests_max(1)).await;
+    served.post("s-1", &json!({"events": [{"type": "Tested", "data": 1}]})).await.ok(201);
+    // The store does not answer a point read, and the SDK asks again and again.
+    let held = Fault::new(FaultAction::DropBefore).on_kind("read_item");
+    served.control().inject(held).unwrap();
+    let before = served.control().counts().of("read_item");
+    let mut reading = served.socket().await;
+    let ask = "GET /streams/s-1/events/1 HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    reading.write_all(ask.as_bytes()).await.unwrap();
+    until(async || served.control().counts().of("read_item") > before).await;
+    served.get("/streams").await.problem(503, "overloaded");
+    served.control().clear_faults();
+    let mut answer = [0; 12];
+    reading.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    until(async || served.get("/streams").await.status == 200).await;
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use crate::cli::program::{Place, Ran, SAMPLE};
 /// The read model of most tests.
 pub(super) const SUMMARY: &str = "stream-summary";
 /// How long anything is waited for.
-pub(super) const TIME_MAX: Duration = Duration::from_secs(60);
+pub(super) const TIME_MAX: Duration = Duration::from_mins(1);
 
 /// A data folder whose endpoint is in this process.
 pub(super) struct Site {
