@@ -173,7 +173,7 @@ impl ReadModels {
             .change(name, |versions| {
                 let former = versions.live().map(|version| version.number);
                 let before = versions.clone();
-                let number = versions.begin(code, now);
+                let number = versions.begin(code, now)?;
                 Ok((*versions != before, (number, former)))
             })
             .await?;

@@ -129,13 +129,20 @@ impl Versions {
 
     /// Begins another version beside the live one, or goes on with one of the same code that was begun.
     /// Where none is live, nobody has to compare anything: it becomes so by itself.
-    pub fn begin(&mut self, code: Code, now: i64) -> u32 {
+    ///
+    /// # Errors
+    ///
+    /// [`VersionFault::OlderCode`]: readers do not go from newer views to older ones.
+    pub fn begin(&mut self, code: Code, now: i64) -> Result<u32, VersionFault> {
+        let live = self.live().map(|live| live.code);
+        if let Some(found) = live.filter(|found| code.version < *found) {
+            return Err(VersionFault::OlderCode { code: code.version, found });
+        }
         let begun = self.of_code(code).find(|version| version.state == VersionState::Building);
         if let Some(begun) = begun {
-            return begun.number;
+            return Ok(begun.number);
         }
-        let is_first = self.live().is_none();
-        self.add(code, VersionState::Building, is_first, now)
+        Ok(self.add(code, VersionState::Building, live.is_none(), now))
     }
 
     fn add(&mut self, code: Code, state: VersionState, is_automatic: bool, now: i64) -> u32 {
@@ -242,13 +249,24 @@ mod tests {
     }
 
     #[test]
+    fn a_rebuild_is_not_of_older_code_and_needs_nobody_where_it_is_the_first() {
+        let mut versions = Versions::default();
+        assert_eq!(versions.begin(TWO, 1), Ok(1));
+        assert!(versions.get(1).unwrap().is_automatic);
+        versions.switch(1, 2).unwrap();
+        assert_eq!(versions.begin(ONE, 3), Err(VersionFault::OlderCode { code: 1, found: 2 }));
+        assert_eq!(versions.begin(TWO, 3), Ok(2));
+        assert!(!versions.get(2).unwrap().is_automatic);
+    }
+
+    #[test]
     fn readers_go_back_to_the_version_that_was_live_last() {
         let mut versions = Versions::default();
         versions.register(ONE, 1).unwrap();
         assert_eq!(versions.previous().unwrap_err(), VersionFault::NoPrevious);
         for now in [2, 3] {
-            let number = versions.begin(ONE, now);
-            assert_eq!(versions.begin(ONE, now), number, "one that was begun goes on");
+            let number = versions.begin(ONE, now).unwrap();
+            assert_eq!(versions.begin(ONE, now), Ok(number), "one that was begun goes on");
             versions.switch(number, now).unwrap();
         }
         assert_eq!(versions.previous().unwrap().number, 2);
@@ -260,7 +278,7 @@ mod tests {
     fn what_readers_use_is_not_removed_and_numbers_are_not_used_again() {
         let mut versions = Versions::default();
         versions.register(ONE, 1).unwrap();
-        let number = versions.begin(ONE, 2);
+        let number = versions.begin(ONE, 2).unwrap();
         assert_eq!(versions.give_up(1, 3), Err(VersionFault::IsLive(1)));
         assert_eq!(versions.give_up(9, 3), Err(VersionFault::Unknown(9)));
         versions.forget(number);
@@ -269,6 +287,6 @@ mod tests {
         assert_eq!(versions.switch(number, 4), Err(VersionFault::IsRemoving(number)));
         assert!(versions.of_code(ONE).all(|version| version.number == 1));
         versions.forget(number);
-        assert_eq!(versions.begin(ONE, 5), number + 1);
+        assert_eq!(versions.begin(ONE, 5), Ok(number + 1));
     }
 }

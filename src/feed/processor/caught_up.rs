@@ -155,3 +155,58 @@ async fn is_done(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::{FutureExt as _, future::BoxFuture};
+
+    use super::*;
+    use crate::feed::{
+        Delivery, Handler, HandlerFault, Processor, ProcessorOptions,
+        documents::Lag,
+        memory::{MemoryFeed, MemoryLeases, Weather},
+    };
+
+    struct Nothing;
+
+    impl Handler for Nothing {
+        fn handle<'a>(&'a self, _: &'a Delivery) -> BoxFuture<'a, Result<(), HandlerFault>> {
+            std::future::ready(Ok(())).boxed()
+        }
+    }
+
+    /// What a lease says of its lag is of the time when it was written.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_stored_counts_and_not_what_a_lease_says() {
+        let weather = Weather::fine(1, Duration::from_millis(5));
+        let feed = MemoryFeed::new(weather.clone(), vec![FeedRange::full()], true);
+        let leases = MemoryLeases::new(weather);
+        let caught_up = || CaughtUp::new(Arc::new(feed.clone()), Arc::new(leases.clone()));
+        let work = async || {
+            let (feed, stores) = (Arc::new(feed.clone()), Arc::new(leases.clone()));
+            let options = ProcessorOptions::new("host");
+            let host = Processor::new(feed, stores, Arc::new(Nothing), options).start().unwrap();
+            host.wait_caught_up().await.unwrap();
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            host.shutdown(Duration::from_secs(5)).await.unwrap();
+        };
+        assert_eq!(caught_up().look().await, Ok(false), "nobody has begun");
+        feed.write("a", 3);
+        work().await;
+        assert_eq!(caught_up().look().await, Ok(true));
+        feed.write("b", 2);
+        let mut begun = caught_up();
+        assert_eq!(begun.look().await, Ok(false));
+        let says_done = leases.peek().into_iter().any(|found| {
+            matches!(found.document, Document::Lease(lease) if lease.lag == Some(Lag::default()))
+        });
+        assert!(says_done, "the lease still says that nothing is behind");
+        work().await;
+        // Under a steady load there is always more, and it is not waited for.
+        feed.write("c", 1);
+        assert_eq!(begun.look().await, Ok(true));
+        assert_eq!(caught_up().look().await, Ok(false));
+    }
+}

@@ -1,8 +1,15 @@
 //! Rebuilds beside a host that keeps the live version up to date, and rebuilds that are cut off.
 
+use cosmos_event_store::{
+    RecordedEvent,
+    projection::{
+        Catalog, Definition, ReadModels, Unreadable, ViewKey, Views,
+        generic::{StreamSummary, StreamSummaryView},
+    },
+};
 use serde_json::json;
 
-use super::place::{SUMMARY, Site, until};
+use super::place::{SUMMARY, Site, host, until};
 use crate::cli::program::line;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -71,4 +78,58 @@ async fn a_rebuild_that_is_killed_or_stopped_goes_on_with_the_next_call() {
     let line = &verified[0];
     assert_eq!((&line["events"], &line["behind"]), (&json!(6000), &json!(0)), "{verified}");
     assert_eq!(line["drift"]["different"], json!(0), "{verified}");
+}
+
+/// The same with newer code.
+struct Newer;
+
+impl Views for Newer {
+    type Event = ();
+    type View = StreamSummaryView;
+
+    fn definition(&self) -> Definition {
+        let mut definition = StreamSummary.definition();
+        definition.version = 2;
+        definition
+    }
+
+    fn decode(&self, recorded: &RecordedEvent) -> Result<Option<()>, Unreadable> {
+        StreamSummary.decode(recorded)
+    }
+
+    fn change(
+        &self,
+        key: &ViewKey,
+        view: Option<StreamSummaryView>,
+        event: &(),
+        recorded: &RecordedEvent,
+    ) -> Option<StreamSummaryView> {
+        StreamSummary.change(key, view, event, recorded)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn newer_code_takes_over_by_itself_and_older_code_does_not_take_back() {
+    let site = Site::new(None).await;
+    site.run(&["projections", "rebuild", SUMMARY]).await;
+    let catalog = Catalog::new().with_views(Newer).unwrap();
+    let store = site.read_models.store().clone();
+    let newer = ReadModels::open(&site.account, store, catalog).await.unwrap();
+    let host = host(&newer);
+    until("the newer code never takes over", || async {
+        let states = site.states(SUMMARY).await;
+        states == [(1, "previous".to_owned()), (2, "live".to_owned())]
+    })
+    .await;
+    let list = site.versions(SUMMARY).await;
+    assert_eq!((&list[1]["code"], &list[1]["programCode"]), (&json!(2), &json!(1)));
+    assert_eq!(list[1]["views"], json!(40), "{list:?}");
+    site.run(&["projections", "rebuild", SUMMARY]).await.failed(1, "this program has version 1");
+    site.run(&["projections", "verify", SUMMARY]).await.failed(2, "was made by code 2");
+    let verify = ["projections", "verify", SUMMARY, "--version", "1"];
+    assert_eq!(site.run(&verify).await.code, 0);
+    // Nobody keeps the version of the older code.
+    let back = site.run(&["projections", "rollback", SUMMARY]).await;
+    back.failed(1, "no worker keeps version 1 up to date");
+    host.end().await;
 }

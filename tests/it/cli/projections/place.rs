@@ -91,12 +91,7 @@ impl Site {
 
     /// Keeps all read models up to date in this process.
     pub(super) fn host(&self) -> Hosting {
-        let (stop, host) = (CancellationToken::new(), self.read_models.host("h"));
-        let stopped = stop.clone();
-        let running = tokio::spawn(async move {
-            host.run(None, &stopped, Duration::from_secs(5)).await.unwrap();
-        });
-        Hosting { stop, running }
+        host(&self.read_models)
     }
 
     /// A host of one version that knows of no other, as a program with other code is.
@@ -111,6 +106,16 @@ impl Site {
     pub(super) async fn views(&self) -> CosmosViews {
         CosmosViews::open(&self.account).await.unwrap()
     }
+}
+
+/// Keeps read models up to date in this process.
+pub(super) fn host(read_models: &ReadModels) -> Hosting {
+    let (stop, host) = (CancellationToken::new(), read_models.host("h"));
+    let stopped = stop.clone();
+    let running = tokio::spawn(async move {
+        host.run(None, &stopped, Duration::from_secs(5)).await.unwrap();
+    });
+    Hosting { stop, running }
 }
 
 /// Lets everything pass.
