@@ -96,7 +96,7 @@ pub enum ReadModelError {
     /// A list is asked for by a field that the projection does not declare.
     #[error("the projection {0:?} declares no field {1:?}")]
     NoField(String, String),
-    /// A continuation token is not one of this list.
+    /// A continuation token is not one of this list, or a receipt is none of this database.
     #[error(transparent)]
     Token(#[from] InvalidToken),
     /// The versions could not be read.
@@ -332,7 +332,8 @@ impl ReadModels {
     ) -> Result<Option<Total>, ReadModelError> {
         let id = total_id(key);
         let partitions = partitions(projection, version);
-        let reads = partitions.iter().map(|partition| self.0.views.read(partition, &id));
+        let reads: Vec<_> =
+            partitions.iter().map(|partition| self.0.views.read(partition, &id)).collect();
         let parts: Vec<Option<Found>> =
             stream::iter(reads).buffered(PARTITIONS_AT_ONCE).try_collect().await?;
         let parts = parts.into_iter().flatten().filter_map(|found| found.document.total);

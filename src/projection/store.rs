@@ -22,7 +22,7 @@ pub trait ViewStore: Send + Sync + 'static {
         id: &'a str,
     ) -> BoxFuture<'a, Result<Option<Found>, ViewFault>>;
 
-    /// Carries out all writes in one logical partition, or none of them; at most [`WRITES_MAX`]. Gives the new
+    /// Carries out all writes in one logical partition, or none of them; at most 100. Gives the new
     /// etag of each, empty for one that deletes.
     fn commit<'a>(
         &'a self,

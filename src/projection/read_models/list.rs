@@ -217,7 +217,9 @@ impl ReadModels {
         query: &ViewQuery,
     ) -> Result<Vec<Document>, ViewFault> {
         let partitions = partitions(projection, version);
-        let reads = partitions.iter().map(|partition| self.views().query(partition, query));
+        // Collected, so that no closure is held while they are read: the future is then one of any task.
+        let reads: Vec<_> =
+            partitions.iter().map(|partition| self.views().query(partition, query)).collect();
         let pages: Vec<Vec<Found>> =
             stream::iter(reads).buffered(PARTITIONS_AT_ONCE).try_collect().await?;
         let mut found: Vec<Document> =
@@ -270,7 +272,8 @@ impl ReadModels {
         // Each key has the same id in every partition, and so the same text to sort by: of those that are
         // among the first of any, no partition can lack its part.
         let partitions = partitions(projection, version);
-        let reads = partitions.iter().map(|partition| self.views().query(partition, &query));
+        let reads: Vec<_> =
+            partitions.iter().map(|partition| self.views().query(partition, &query)).collect();
         let pages: Vec<Vec<Found>> =
             stream::iter(reads).buffered(PARTITIONS_AT_ONCE).try_collect().await?;
         let mut parts: BTreeMap<String, (String, Vec<Total>)> = BTreeMap::new();
