@@ -32,6 +32,7 @@ mod openapi;
 mod parameters;
 mod problem;
 mod quotes;
+mod read_models;
 mod request_id;
 mod router;
 mod shared;

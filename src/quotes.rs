@@ -53,6 +53,7 @@ mod event;
 mod examples;
 mod input;
 mod problem;
+pub mod projections;
 mod quote;
 mod rejection;
 mod status;

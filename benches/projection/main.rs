@@ -26,6 +26,10 @@ mod rebuild;
 mod sdk;
 mod visible;
 
+/// As in the shipped binary, for the reference too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use parts::{chosen, median, scratch};
 
 /// How much work a run does.

@@ -152,6 +152,7 @@ async fn serve(
         None => options,
     };
     let read_models = views::open(account, store.clone()).await?;
+    let options = options.with_read_models(read_models.clone());
     let service = Service::bind(store, options).await?;
     let http = format!("http://{}", service.address());
     announce(account, &report, &http, worker.as_ref(), clock, out)?;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{BindError, metrics::Source};
+use crate::projection::ReadModels;
 
 /// The port that the service takes unless another is named.
 pub const PORT_DEFAULT: u16 = 8080;
@@ -66,6 +67,14 @@ pub const FEED_RETRY: Duration = Duration::from_secs(1);
 pub const FEED_POLL_MIN: Duration = Duration::from_millis(250);
 /// How long it waits at most: every question costs a request unit for each partition.
 pub const FEED_POLL_MAX: Duration = Duration::from_secs(5);
+/// How long a read waits for an append to be visible in a read model, unless it says how long.
+pub const WAIT_TIME_DEFAULT: Duration = Duration::from_secs(2);
+/// The longest that a read may wait for an append to be visible: less than the store may take for a request,
+/// so that there is time left for the read itself. A read that waits is one of those in flight.
+pub const WAIT_TIME_MAX: Duration = Duration::from_secs(30);
+/// What a client is told to wait when a read model is not there yet, or does not have an append yet: one that
+/// is kept up to date is behind by less.
+pub const READ_MODEL_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// How the service listens and what it bears.
 #[derive(Debug, Clone)]
@@ -91,6 +100,8 @@ pub struct ServiceOptions {
     pub feed_beat: Duration,
     /// What `/metrics` answers.
     pub(super) metrics: Option<Source>,
+    /// What views of quotes and `/read-models` are answered from.
+    pub(super) read_models: Option<ReadModels>,
 }
 
 impl Default for ServiceOptions {
@@ -106,6 +117,7 @@ impl Default for ServiceOptions {
             feeds_max: FEEDS_MAX,
             feed_beat: FEED_BEAT,
             metrics: None,
+            read_models: None,
         }
     }
 }
@@ -183,6 +195,16 @@ impl ServiceOptions {
     #[must_use]
     pub fn with_feed_beat(mut self, time: Duration) -> Self {
         self.feed_beat = time;
+        self
+    }
+
+    /// Sets what views of quotes and `/read-models` are answered from. Somebody has to keep them up to date: a
+    /// [`ProjectionHost`](crate::projection::ProjectionHost) here or elsewhere. Without read models, or where
+    /// their catalog has none of [`quotes::projections`](crate::quotes::projections), a quote is answered from
+    /// its events, and what is made from many quotes is not answered.
+    #[must_use]
+    pub fn with_read_models(mut self, read_models: ReadModels) -> Self {
+        self.read_models = Some(read_models);
         self
     }
 

@@ -14,10 +14,18 @@ pub(crate) fn quote(id: &str) -> String {
     format!("/quotes/{}", encode(id))
 }
 
+/// The path of a read model.
+pub(crate) fn read_model(name: &str) -> String {
+    format!("/read-models/{}", encode(name))
+}
+
 /// The path of an event.
 pub(crate) fn event(id: &str, sequence_number: u64) -> String {
     format!("/streams/{}/events/{sequence_number}", encode(id))
 }
+
+/// Parameters of a query, those without a value left out.
+pub(crate) type QueryParameters<'a> = Vec<(&'a str, Option<String>)>;
 
 /// A path with a query of these parameters, without those that have no value.
 pub(crate) fn with_query(path: &str, parameters: &[(&str, Option<String>)]) -> String {

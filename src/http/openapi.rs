@@ -34,6 +34,7 @@ use super::{
     tags(
         (name = "quotes", description = "The reference domain: an insurance quote"),
         (name = "streams", description = "Streams and their events"),
+        (name = "read models", description = "What projections made of the events"),
         (name = "service", description = "The service itself"),
     )
 )]
@@ -111,6 +112,7 @@ pub(crate) fn problems(statuses: &[u16]) -> BTreeMap<String, RefOr<ResponseDescr
             422 => ("The body is JSON, but not what is needed", &[]),
             421 => ("The request is for another site than this machine", &[]),
             429 => ("The throughput of the store is used up", &["Retry-After"]),
+            504 => ("An append is not visible in the read model yet", &["Retry-After"]),
             500 => ("A stored document is damaged, or the service has a fault", &[]),
             507 => ("The stream has reached 20 GB", &[]),
             _ => (

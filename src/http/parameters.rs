@@ -63,6 +63,44 @@ impl<S: Send + Sync> FromRequestParts<S> for NamePath {
     }
 }
 
+/// The read model of the path.
+#[derive(Debug)]
+pub(crate) struct ReadModelPath(pub(crate) String);
+
+/// The read model and the stream of the path.
+#[derive(Debug)]
+pub(crate) struct ViewPath(pub(crate) String, pub(crate) StreamId);
+
+/// The read model of the path and the key of a total in it.
+#[derive(Debug)]
+pub(crate) struct TotalPath(pub(crate) String, pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for ReadModelPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Ok(Self(part(&raw_path(parts, state).await?, "name").to_owned()))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ViewPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = raw_path(parts, state).await?;
+        Ok(Self(part(&path, "name").to_owned(), stream(&path)?))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TotalPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = raw_path(parts, state).await?;
+        Ok(Self(part(&path, "name").to_owned(), part(&path, "key").to_owned()))
+    }
+}
+
 /// The parameters of a query.
 #[derive(Debug)]
 pub(crate) struct Parameters(Vec<(String, String)>);
@@ -102,6 +140,20 @@ impl Parameters {
     /// The value of a parameter.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All parameters, as they were given.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// A parameter that is true or false, and false unless it is given.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.text(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Problem::parameter(name, "true or false")),
+        }
     }
 
     /// A parameter that is a whole number.

@@ -5,6 +5,8 @@
 
 mod command;
 mod create;
+mod history;
+mod list;
 mod read;
 mod refusal;
 mod schema;
@@ -45,16 +47,19 @@ use crate::quotes::{
     withdraw,
     read::quote,
     read::status,
-    read::history,
+    history::history,
+    list::quotes,
+    list::summary,
 ))]
 struct Description;
 
 pub(super) fn routes() -> Routes {
     let router: Router<Shared> = Router::new()
-        .route("/quotes", post(create::create))
+        .route("/quotes", post(create::create).get(list::quotes))
+        .route("/quotes/summary", get(list::summary))
         .route("/quotes/{id}", get(read::quote))
         .route("/quotes/{id}/status", get(read::status))
-        .route("/quotes/{id}/history", get(read::history))
+        .route("/quotes/{id}/history", get(history::history))
         .route("/quotes/{id}/geographic", post(geographic))
         .route("/quotes/{id}/contact", post(contact))
         .route("/quotes/{id}/family", post(family))
@@ -79,7 +84,7 @@ macro_rules! command {
             responses(
                 (status = 200, description = "Done now or by an earlier request", body = schema::Done,
                  headers(("ETag" = String), ("request-charge" = String),
-                         ("session-token" = String))),
+                         ("session-token" = String), ("receipt" = String))),
                 schema::CommandProblems,
             ),
         )]

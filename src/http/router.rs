@@ -15,7 +15,7 @@ use super::{
     answer, feed, health, metrics, observe, openapi,
     parameters::{NamePath, Parameters},
     problem::{METHOD_NOT_ALLOWED, PROBLEM_TYPES, Problem, ProblemType, ROUTE_NOT_FOUND},
-    quotes,
+    quotes, read_models,
     shared::Shared,
     streams,
 };
@@ -42,7 +42,14 @@ impl Routes {
 
 /// The parts of the interface.
 fn parts() -> Vec<Routes> {
-    vec![health::routes(), metrics::routes(), streams::routes(), feed::routes(), quotes::routes()]
+    vec![
+        health::routes(),
+        metrics::routes(),
+        streams::routes(),
+        feed::routes(),
+        quotes::routes(),
+        read_models::routes(),
+    ]
 }
 
 /// The whole application.
@@ -99,6 +106,12 @@ pub(super) async fn index(parameters: Parameters) -> Result<Response, Problem> {
     answer::ok(&json!({
         "quotes": "/quotes",
         "quote": "/quotes/{id}",
+        "summary": "/quotes/summary",
+        "readModels": "/read-models",
+        "readModel": "/read-models/{name}/views",
+        "view": "/read-models/{name}/views/{id}",
+        "totals": "/read-models/{name}/totals",
+        "total": "/read-models/{name}/totals/{key}",
         "streams": "/streams",
         "stream": "/streams/{id}",
         "events": "/streams/{id}/events",

@@ -57,14 +57,19 @@ fn foreign_session_token() -> Problem {
     Problem::header("session-token", "not a session token of this service")
 }
 
-/// A read that failed. What the store refuses to understand is the token, where there is one: everything
-/// else of a read is made here.
+/// Whether the store does not understand a session token: everything else of a read is made here.
+pub(crate) fn is_foreign_token(error: &ReadError) -> bool {
+    matches!(
+        error,
+        ReadError::Store(store)
+            if matches!(store.kind(), StoreErrorKind::Rejected | StoreErrorKind::Protocol)
+    )
+}
+
+/// A read that failed. What the store refuses to understand is the token, where there is one.
 pub(crate) fn read_problem(error: &ReadError, token: Option<&SessionToken>) -> Problem {
     match error {
-        ReadError::Store(store)
-            if token.is_some()
-                && matches!(store.kind(), StoreErrorKind::Rejected | StoreErrorKind::Protocol) =>
-        {
+        ReadError::Store(store) if token.is_some() && is_foreign_token(error) => {
             tracing::warn!(error = %store, "the store refused a read with a session token");
             foreign_session_token()
         }

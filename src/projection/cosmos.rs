@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Document, Found, Kind, ViewFault, ViewQuery, ViewStore, Write, document::SCHEMA,
-    store::WRITES_MAX,
+    order::range_of, store::WRITES_MAX,
 };
 use crate::{
     config::StoreOptions,
@@ -182,7 +182,9 @@ fn sql(query: &ViewQuery) -> Result<Query, CosmosError> {
     let mut text =
         format!("SELECT TOP {} * FROM c WHERE c.kind IN ({})", query.limit, kinds.join(", "));
     for (number, (name, _)) in query.filters.iter().enumerate() {
-        write_infallibly(&mut text, format_args!(" AND c[\"index\"][\"{name}\"] = @f{number}"));
+        let field = format!("c[\"sort\"][\"{name}\"]");
+        let range = format_args!(" AND {field} >= @f{number} AND {field} < @g{number}");
+        write_infallibly(&mut text, range);
     }
     let sort = format!("c[\"sort\"][\"{}\"]", query.sort);
     if query.after.is_some() {
@@ -194,7 +196,9 @@ fn sql(query: &ViewQuery) -> Result<Query, CosmosError> {
         prepared = prepared.with_parameter(format!("@k{number}"), kind)?;
     }
     for (number, (_, value)) in query.filters.iter().enumerate() {
-        prepared = prepared.with_parameter(format!("@f{number}"), value)?;
+        let (from, to) = range_of(value);
+        prepared = prepared.with_parameter(format!("@f{number}"), from)?;
+        prepared = prepared.with_parameter(format!("@g{number}"), to)?;
     }
     match &query.after {
         Some(after) => prepared.with_parameter("@after", after),

@@ -77,10 +77,7 @@ pub struct Document {
     /// What streams of this shard add up to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<Total>,
-    /// The declared fields, to filter by.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub index: BTreeMap<String, Value>,
-    /// The declared fields and the key, to sort by.
+    /// The declared fields and the key, to filter and sort by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sort: BTreeMap<String, String>,
 }
@@ -103,7 +100,7 @@ impl PartialEq for Document {
             let guard = (one.last_sequence_number, one.last_event_id);
             let names = (one.id.clone(), one.partition_key.clone(), one.kind, one.schema);
             let from = (one.stream.clone(), one.key.clone());
-            (names, from, guard, data, one.adds.clone(), one.total.clone(), one.index.clone())
+            (names, from, guard, data, one.adds.clone(), one.total.clone(), one.sort.clone())
         };
         all(self) == all(other)
     }
@@ -184,7 +181,6 @@ impl Document {
             data: None,
             adds: None,
             total: None,
-            index: BTreeMap::new(),
             sort: BTreeMap::new(),
         }
     }
@@ -203,7 +199,6 @@ impl Document {
                 scalar => scalar,
             };
             self.sort.insert(field.name.clone(), sort_text(scalar, &self.id));
-            self.index.insert(field.name.clone(), scalar.clone());
         }
         self.data = Some(data);
         self
@@ -252,7 +247,7 @@ impl Document {
             data,
             adds,
             measures.map(Measure::weight).sum(),
-            self.index.len().saturating_mul(192),
+            self.sort.len().saturating_mul(160),
             self.id.len().saturating_mul(4),
         ]
         .into_iter()

@@ -9,7 +9,7 @@ use futures::{FutureExt as _, future::BoxFuture};
 
 use super::{
     Document, Found, History, HistoryFault, ViewFault, ViewQuery, ViewStore, Write,
-    store::WRITES_MAX,
+    order::range_of, store::WRITES_MAX,
 };
 use crate::event::RecordedEvent;
 
@@ -173,10 +173,10 @@ impl State {
             let document: Document = serde_json::from_str(text.as_deref()?).ok()?;
             let sort = document.sort.get(&query.sort)?.clone();
             let fits = query.kinds.contains(&document.kind)
-                && query
-                    .filters
-                    .iter()
-                    .all(|(name, value)| document.index.get(name) == Some(value))
+                && query.filters.iter().all(|(name, value)| {
+                    let (from, to) = range_of(value);
+                    document.sort.get(name).is_some_and(|text| from <= *text && *text < to)
+                })
                 && query.after.as_ref().is_none_or(|after| {
                     if query.is_descending { sort < *after } else { sort > *after }
                 });

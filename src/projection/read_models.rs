@@ -96,7 +96,7 @@ pub enum ReadModelError {
     /// A list is asked for by a field that the projection does not declare.
     #[error("the projection {0:?} declares no field {1:?}")]
     NoField(String, String),
-    /// A continuation token is not one of this list.
+    /// A continuation token is not one of this list, or a receipt is none of this database.
     #[error(transparent)]
     Token(#[from] InvalidToken),
     /// The versions could not be read.

@@ -22,7 +22,7 @@ pub trait ViewStore: Send + Sync + 'static {
         id: &'a str,
     ) -> BoxFuture<'a, Result<Option<Found>, ViewFault>>;
 
-    /// Carries out all writes in one logical partition, or none of them; at most [`WRITES_MAX`]. Gives the new
+    /// Carries out all writes in one logical partition, or none of them; at most 100. Gives the new
     /// etag of each, empty for one that deletes.
     fn commit<'a>(
         &'a self,
@@ -103,6 +103,22 @@ pub struct ViewQuery {
     pub after: Option<String>,
     /// At most so many.
     pub limit: u32,
+}
+
+impl ViewQuery {
+    /// The first documents of these kinds, by key, at most so many.
+    pub fn of(kinds: Vec<Kind>, limit: u32) -> Self {
+        let (filters, sort) = (Vec::new(), "key".to_owned());
+        Self { kinds, filters, sort, is_descending: false, after: None, limit }
+    }
+
+    /// Goes on behind a page of it. Says whether there may be more.
+    pub fn go_on(&mut self, page: &[Found]) -> bool {
+        let last = page.last().and_then(|found| found.document.sort.get(&self.sort).cloned());
+        let is_full = u32::try_from(page.len()).is_ok_and(|found| found >= self.limit);
+        self.after = last;
+        is_full
+    }
 }
 
 /// Why read models could not be read or written.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
+    status::Status,
     stored::{Contact, Family, Geographic, Offer},
     values::Actor,
 };
@@ -112,6 +113,22 @@ impl Change {
             Self::QuoteRejected { .. } => "QuoteRejected",
             Self::QuoteWithdrawn { .. } => "QuoteWithdrawn",
             Self::QuoteExpired { .. } => "QuoteExpired",
+        }
+    }
+
+    /// Where the quote stands behind it, where it changes that.
+    pub(super) fn leads_to(&self) -> Option<Status> {
+        match self {
+            Self::QuoteInitiated { .. } => Some(Status::Initiated),
+            Self::GeographicDetailsSet(_)
+            | Self::ContactDetailsSet(_)
+            | Self::FamilyDetailsSet(_) => None,
+            Self::QuoteSaved { .. } => Some(Status::Saved),
+            Self::QuoteFinalized(_) => Some(Status::Finalized),
+            Self::QuoteApproved { .. } => Some(Status::Approved),
+            Self::QuoteRejected { .. } => Some(Status::Rejected),
+            Self::QuoteWithdrawn { .. } => Some(Status::Withdrawn),
+            Self::QuoteExpired { .. } => Some(Status::Expired),
         }
     }
 }

@@ -122,9 +122,14 @@ pub(super) fn events(kinds: &[ActionKind]) -> Vec<QuoteEvent> {
 
 /// The event as if it had been stored in a place.
 pub(super) fn recorded(event: &NewEvent, sequence_number: u64) -> RecordedEvent {
+    recorded_in("q-1", event, sequence_number)
+}
+
+/// The event as if it had been stored in a place of a stream.
+pub(super) fn recorded_in(stream: &str, event: &NewEvent, sequence_number: u64) -> RecordedEvent {
     let (name, version) = (event.event_type(), event.schema_version());
     RecordedEvent::new(Fields {
-        stream: "q-1".to_owned(),
+        stream: stream.to_owned(),
         aggregate_type: "quote".to_owned(),
         sequence_number,
         id: event.id(),

@@ -190,9 +190,9 @@ impl Aggregate for Quote {
 
     fn evolve(mut self, event: &QuoteEvent) -> Self {
         let stamp = Stamp { by: event.by.clone(), at: event.at };
+        self.status = event.change.leads_to().unwrap_or(self.status);
         match event.change.clone() {
             Change::QuoteInitiated { product, channel } => {
-                self.status = Status::Initiated;
                 (self.product, self.channel) = (product, channel);
                 self.initiated = Some(stamp.clone());
             }
@@ -208,29 +208,16 @@ impl Aggregate for Quote {
                 self.family = Some(family);
                 self.has_unsaved_changes = true;
             }
-            Change::QuoteSaved { .. } => {
-                self.status = Status::Saved;
-                self.has_unsaved_changes = false;
-            }
+            Change::QuoteSaved { .. } => self.has_unsaved_changes = false,
             Change::QuoteFinalized(offer) => {
-                self.status = Status::Finalized;
                 self.offer = Some(offer);
                 // The offer is for what was entered, saved or not.
                 self.has_unsaved_changes = false;
             }
-            Change::QuoteApproved { policy_number } => {
-                self.status = Status::Approved;
-                self.policy_number = policy_number;
-            }
-            Change::QuoteRejected { reason } => {
-                self.status = Status::Rejected;
-                self.reason = Some(reason);
-            }
-            Change::QuoteWithdrawn { reason } => {
-                self.status = Status::Withdrawn;
-                self.reason = reason;
-            }
-            Change::QuoteExpired { .. } => self.status = Status::Expired,
+            Change::QuoteApproved { policy_number } => self.policy_number = policy_number,
+            Change::QuoteRejected { reason } => self.reason = Some(reason),
+            Change::QuoteWithdrawn { reason } => self.reason = reason,
+            Change::QuoteExpired { .. } => {}
         }
         self.changed = Some(stamp);
         self
@@ -249,7 +236,7 @@ impl Aggregate for Quote {
 }
 
 #[cfg(test)]
-mod properties;
+pub(super) mod properties;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]

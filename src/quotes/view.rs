@@ -1,7 +1,7 @@
 //! What readers see of a quote.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
@@ -146,37 +146,50 @@ impl StatusView {
 /// An event of a quote as readers see it: data of an old version is shown as the current one.
 ///
 /// Its `Debug` does not show the data.
-#[derive(Clone, PartialEq, Serialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct HistoryEntry {
     /// Its place in the stream, counted from 1.
     pub sequence_number: u64,
     /// Its type.
-    pub r#type: &'static str,
+    pub r#type: String,
     /// Who did it.
     pub by: Actor,
     /// When it happened.
     #[serde(with = "time")]
     pub at: Timestamp,
-    /// What happened, in detail.
-    pub data: Value,
+    /// Where the quote stood before it.
+    pub from_status: Status,
+    /// Where the quote stood behind it.
+    pub to_status: Status,
+    /// What happened, in detail, where that is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
 }
 
 impl HistoryEntry {
-    /// The entry for the event in a place.
+    /// The entry for the event in a place, of a quote that stood so before it: without data.
+    pub fn new(sequence_number: u64, event: &QuoteEvent, before: Status) -> Self {
+        Self {
+            sequence_number,
+            r#type: event.change.name().to_owned(),
+            by: event.by.clone(),
+            at: event.at,
+            from_status: before,
+            to_status: event.change.leads_to().unwrap_or(before),
+            data: None,
+        }
+    }
+
+    /// The same with the data of the event.
     ///
     /// # Errors
     ///
     /// [`EncodeError`] for an event that could not be stored; one that was read from the store can.
-    pub fn new(sequence_number: u64, event: &QuoteEvent) -> Result<Self, EncodeError> {
-        Ok(Self {
-            sequence_number,
-            r#type: event.change.name(),
-            by: event.by.clone(),
-            at: event.at,
-            data: event.encode()?.data().clone(),
-        })
+    pub fn with_data(mut self, event: &QuoteEvent) -> Result<Self, EncodeError> {
+        self.data = Some(event.encode()?.data().clone());
+        Ok(self)
     }
 }
 

@@ -133,7 +133,7 @@ pub(crate) fn wanted_containers() -> Vec<ContainerShape> {
         ContainerShape::new("read-models", "/partitionKey", DefaultTtl::PerDocument);
     read_models.more_paths_allowed = true;
     // What lists of views filter and sort by stands in these.
-    read_models.included_paths.extend(["/kind/?", "/index/*", "/sort/*"].map(str::to_owned));
+    read_models.included_paths.extend(["/kind/?", "/sort/*"].map(str::to_owned));
     let leases = ContainerShape::new("leases", "/processor", DefaultTtl::PerDocument);
     vec![events, snapshots, read_models, leases]
 }

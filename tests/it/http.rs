@@ -10,6 +10,7 @@ mod problems;
 mod process;
 mod quotes;
 mod read;
+mod read_models;
 mod service;
 mod sites;
 mod stopping;

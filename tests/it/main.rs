@@ -15,6 +15,7 @@ mod crash;
 mod feed;
 mod fixture;
 mod http;
+mod projection;
 mod readme;
 mod sdk;
 mod store;

@@ -8,12 +8,13 @@ use super::{figures::Figures, host::SHUTDOWN_TIME_MAX};
 use crate::{
     cli::{CliError, table::counted, target::Account},
     projection::{Catalog, Hosting, ReadModels},
+    quotes,
     store::EventStore,
 };
 
 /// The projections of this program.
 pub(in crate::cli) fn catalog() -> Result<Catalog, CliError> {
-    Catalog::generic().map_err(|error| CliError::Usage(error.to_string()))
+    quotes::projections::catalog().map_err(|error| CliError::Usage(error.to_string()))
 }
 
 /// Opens the read models of an account.

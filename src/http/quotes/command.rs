@@ -17,9 +17,11 @@ use crate::{
         idempotency::IdempotencyKey,
         media::{self, JSON},
         problem::{Problem, REQUEST_CHARGE, request_charge},
+        read_models,
         shared::{InFlight, Shared},
         streams::{SESSION_TOKEN, session_token},
     },
+    projection::ReceiptToken,
     quotes::{Action, Actor, Quote, QuoteCommand, QuoteView, ValidationError},
     stream::{ExpectedVersion, StreamId},
 };
@@ -153,6 +155,8 @@ struct DoneBody<'a> {
     first: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<u64>,
+    /// What a later read waits for.
+    receipt: String,
     quote: &'a QuoteView,
 }
 
@@ -170,9 +174,14 @@ pub(super) fn done(
         CommandOutcome::Nothing => ("nothing", None),
     };
     let (first, last) = (receipt.map(|receipt| receipt.first), receipt.map(|receipt| receipt.last));
-    let mut answer =
-        answer::of_value(status, JSON, &DoneBody { outcome, first, last, quote: &view })?;
+    let token = receipt.and_then(|receipt| receipt.session_token.clone());
+    let token = token.or_else(|| executed.session_token.clone());
+    // Where there was nothing to do, what has to be seen is the quote as it was found.
+    let receipt = ReceiptToken::new(id.as_str(), last.unwrap_or(executed.version), token);
+    let body = DoneBody { outcome, first, last, receipt: receipt.to_string(), quote: &view };
+    let mut answer = answer::of_value(status, JSON, &body)?;
     let headers = answer.headers_mut();
+    read_models::add_receipt(headers, &receipt);
     headers.insert(header::ETAG, etag::of_version(executed.version));
     headers.insert(REQUEST_CHARGE, request_charge(executed.usage.request_charge));
     let token = executed.session_token.as_ref();

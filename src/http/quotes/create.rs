@@ -26,6 +26,9 @@ use crate::{
 /// id; the key is their name.
 const QUOTE_ID_NAMESPACE: Uuid = uuid!("d8a7d8a2-9c6e-4f0b-8a4f-6c1c0f4d8e33");
 
+/// The id that no quote can have: `/quotes/summary` is something else.
+const RESERVED: &str = "summary";
+
 /// What a body has: where the quote is to be, and what the domain takes.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -48,10 +51,10 @@ struct InitiateRequest {
     responses(
         (status = 201, description = "Initiated by this request", body = schema::Done,
          headers(("Location" = String), ("ETag" = String), ("request-charge" = String),
-                 ("session-token" = String))),
+                 ("session-token" = String), ("receipt" = String))),
         (status = 200, description = "Initiated by an earlier request", body = schema::Done,
          headers(("Location" = String), ("ETag" = String), ("request-charge" = String),
-                 ("session-token" = String))),
+                 ("session-token" = String), ("receipt" = String))),
         schema::CommandProblems,
     ),
 )]
@@ -72,6 +75,9 @@ pub(super) async fn create(
         }
         None => new_id(asked.key.as_ref())?,
     };
+    if id.as_str() == RESERVED {
+        return Err(Problem::body("/quoteId", "the path of this quote is that of the summary"));
+    }
     let input = InitiateInput { product: request.product, channel: request.channel };
     let action = input.try_into().map_err(|invalid| refusal::of_validation(&invalid))?;
     // The id of the quote is that of the stream, not a part of what is asked of it.

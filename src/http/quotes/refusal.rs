@@ -23,7 +23,8 @@ static QUOTE_NOT_FOUND: ProblemType = ProblemType {
     slug: "quote-not-found",
     status: 404,
     title: "There is no such quote",
-    explanation: "No quote was initiated under this id. `POST /quotes` initiates one.",
+    explanation: "No quote was initiated under this id. `POST /quotes` initiates one. A read that comes right \
+                  behind it passes its receipt on, as `after`, or is `fresh`.",
 };
 /// A rule of the domain.
 static RULE_BROKEN: ProblemType = ProblemType {
@@ -66,6 +67,11 @@ static CONTENDED: ProblemType = ProblemType {
 /// There is no quote.
 pub(super) fn not_found(usage: Usage) -> Problem {
     Problem::new(&QUOTE_NOT_FOUND, "no quote was initiated under this id").with_usage(usage)
+}
+
+/// The read model has no such quote.
+pub(super) fn absent() -> Problem {
+    Problem::new(&QUOTE_NOT_FOUND, "the read model has no quote with this id")
 }
 
 /// Input with fields that break rules.

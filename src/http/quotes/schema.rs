@@ -63,6 +63,44 @@ pub(super) struct TokenHeader {
     session_token: Option<String>,
 }
 
+/// From what a read of one quote is answered.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Fresh {
+    /// From the events, which is current and costs more; otherwise from the read model, where there is one
+    fresh: Option<bool>,
+}
+
+/// Which quotes, and in which order.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListParameters {
+    /// Only quotes that stand there
+    #[param(pattern = "^(absent|initiated|saved|finalized|approved|rejected|withdrawn|expired)$")]
+    status: Option<String>,
+    /// Only quotes of customers who live there: country and state, such as `IN-KA`; `-`: not known
+    #[param(example = "IN-KA")]
+    region: Option<String>,
+    /// Only quotes for this product
+    #[param(example = "health-family")]
+    product: Option<String>,
+    /// By what they are sorted, with `-` before it the newest first; `-changedAt` unless it is given
+    #[param(pattern = "^-?(changedAt|initiatedAt)$")]
+    sort: Option<String>,
+}
+
+/// Which days.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DayParameters {
+    /// Only days from this one on
+    #[param(format = "date", example = "2026-11-01")]
+    from: Option<String>,
+    /// Only days up to this one
+    #[param(format = "date", example = "2026-11-30")]
+    to: Option<String>,
+}
+
 /// The problems of a command.
 pub(super) struct CommandProblems;
 
@@ -231,6 +269,8 @@ pub(super) struct Done {
     first: Option<u64>,
     /// The sequence number of its last event.
     last: Option<u64>,
+    /// What a later read passes on as `after`, to see at least this; as in the header `receipt`.
+    receipt: String,
     /// The quote as it is now.
     quote: QuoteSchema,
 }
@@ -319,6 +359,75 @@ struct QuoteHistoryEntry {
     /// When.
     #[schema(format = DateTime)]
     at: String,
-    /// In detail; data of old versions is shown as of the current one.
+    /// Where the quote stood before it.
+    from_status: String,
+    /// Where the quote stood behind it.
+    to_status: String,
+    /// In detail, where the answer is from the events; data of old versions is shown as of the current one.
+    #[schema(required = false)]
     data: Value,
+}
+
+/// A page of quotes.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(super) struct QuoteList {
+    /// The quotes.
+    quotes: Vec<QuoteListEntry>,
+    /// Where the next page is; not there behind the last one.
+    next: Option<String>,
+}
+
+/// A quote in a list.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+struct QuoteListEntry {
+    /// Its id, and the id of its stream.
+    quote_id: String,
+    /// The sequence number of its last event.
+    version: u64,
+    /// Where it stands.
+    status: String,
+    /// Which product.
+    product: Option<String>,
+    /// Country and state; `-` as long as that is not known.
+    region: String,
+    /// When it was initiated.
+    #[schema(format = DateTime)]
+    initiated_at: String,
+    /// When its last event happened.
+    #[schema(format = DateTime)]
+    changed_at: String,
+}
+
+/// A page of days.
+#[derive(ToSchema)]
+#[schema(as = QuoteDays, rename_all = "camelCase")]
+pub(super) struct QuoteDaysSchema {
+    /// What came of the quotes of a day and a region, oldest first.
+    days: Vec<QuoteDay>,
+    /// Where the next page is; not there behind the last one.
+    next: Option<String>,
+}
+
+/// What came of the quotes of a day and a region.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+struct QuoteDay {
+    /// The day on which the quotes were initiated, in UTC.
+    #[schema(format = Date)]
+    day: String,
+    /// Country and state; `-` for quotes of which that is not known.
+    region: String,
+    /// How many quotes there are.
+    quotes: u64,
+    /// How many of them stand where, without those that are zero.
+    statuses: BTreeMap<String, u64>,
+    /// The part of them that became policies.
+    #[schema(minimum = 0, maximum = 1)]
+    conversion: f64,
+    /// What the policies cost in a year, by currency, in whole units.
+    premiums: BTreeMap<String, u64>,
+    /// The policies whose premium is in no sum: above 1,000,000,000 a year, or not understood.
+    premiums_not_added: u64,
 }

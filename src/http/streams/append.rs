@@ -21,8 +21,10 @@ use crate::{
         openapi::StoreWriteProblems,
         parameters::{Parameters, StreamPath, whole_number},
         problem::{self, Problem, REQUEST_CHARGE, request_charge},
+        read_models,
         shared::{InFlight, Shared},
     },
+    projection::ReceiptToken,
     store::{AppendOptions, AppendOutcome},
     stream::{ExpectedVersion, StreamId},
 };
@@ -59,10 +61,10 @@ const TYPES: &[&str] = &[JSON, CLOUD_EVENT, CLOUD_EVENTS];
     responses(
         (status = 201, description = "Stored by this request", body = ReceiptBody<'_>,
          headers(("Location" = String), ("ETag" = String), ("request-charge" = String),
-                 ("session-token" = String))),
+                 ("session-token" = String), ("receipt" = String))),
         (status = 200, description = "Stored by an earlier request", body = ReceiptBody<'_>,
          headers(("Location" = String), ("ETag" = String), ("request-charge" = String),
-                 ("session-token" = String))),
+                 ("session-token" = String), ("receipt" = String))),
         StoreWriteProblems,
     )
 )]
@@ -178,5 +180,6 @@ fn receipt(outcome: &AppendOutcome, ids: &[EventId]) -> Result<Response, Problem
     if let Some(Ok(token)) = token.map(|token| HeaderValue::from_str(token.as_str())) {
         headers.insert(SESSION_TOKEN, token);
     }
+    read_models::add_receipt(headers, &ReceiptToken::of(receipt));
     Ok(answer)
 }

@@ -90,16 +90,11 @@ fn encoded(text: &str) -> String {
 fn with_index(document: &mut Value, definition: &Definition, key: &str) {
     let id = text(document, "id");
     let mut sort = Map::from_iter([("key".to_owned(), sort_text(&json!(key), &id).into())]);
-    let mut index = Map::new();
     if document["kind"] == "view" || document["kind"] == "part" {
         for field in &definition.fields {
             let value = document["data"].pointer(&field.pointer).cloned().unwrap_or_default();
             sort.insert(field.name.clone(), sort_text(&value, &id).into());
-            index.insert(field.name.clone(), value);
         }
-    }
-    if !index.is_empty() {
-        document["index"] = index.into();
     }
     document["sort"] = sort.into();
 }

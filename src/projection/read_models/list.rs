@@ -217,6 +217,7 @@ impl ReadModels {
         query: &ViewQuery,
     ) -> Result<Vec<Document>, ViewFault> {
         let partitions = partitions(projection, version);
+        // Collected, so that no closure is held while they are read: the future is then one of any task.
         let reads: Vec<_> =
             partitions.iter().map(|partition| self.views().query(partition, query)).collect();
         let pages: Vec<Vec<Found>> =

@@ -69,6 +69,11 @@ impl ReceiptToken {
     pub fn sequence_number(&self) -> u64 {
         self.last
     }
+
+    /// What makes the append visible to a read of the events in another process, where the writer knew it.
+    pub fn session_token(&self) -> Option<&SessionToken> {
+        self.session_token.as_ref()
+    }
 }
 
 impl std::fmt::Display for ReceiptToken {

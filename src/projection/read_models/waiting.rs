@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::TryStreamExt as _;
 
-use super::{ReadModelError, ReadModels, ReceiptToken};
+use super::{InvalidToken, ReadModelError, ReadModels, ReceiptToken};
 use crate::{
     event::RecordedEvent,
     feed::{
@@ -12,6 +12,7 @@ use crate::{
         documents::{Document, parked_id},
     },
     projection::{HistoryFault, Projection, ViewKey, definition::partition_key, document::view_id},
+    store::{ReadError, StoreErrorKind},
 };
 
 /// The first wait between two looks.
@@ -136,7 +137,7 @@ impl ReadModels {
         }
         let mut events = read.stream();
         let (mut needed, mut last) = (None, applied);
-        while let Some(event) = events.try_next().await.map_err(HistoryFault::from)? {
+        while let Some(event) = events.try_next().await.map_err(|error| fault(error, token))? {
             last = event.sequence_number();
             if takes(projection, &event) {
                 needed = Some(last);
@@ -170,6 +171,20 @@ impl ReadModels {
             Err(fault) => Err(fault.into()),
         }
     }
+}
+
+/// A read of the events that failed. What the store does not understand is the session token of the receipt,
+/// where that has one: everything else of the read is made here.
+fn fault(error: ReadError, token: &ReceiptToken) -> ReadModelError {
+    let is_refused = matches!(
+        &error,
+        ReadError::Store(store)
+            if matches!(store.kind(), StoreErrorKind::Rejected | StoreErrorKind::Protocol)
+    );
+    if is_refused && token.session_token.is_some() {
+        return InvalidToken.into();
+    }
+    HistoryFault::from(error).into()
 }
 
 fn takes(projection: &Projection, event: &RecordedEvent) -> bool {

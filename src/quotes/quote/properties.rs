@@ -115,6 +115,22 @@ fn commands() -> impl Strategy<Value = Vec<(i64, u8, Action)>> {
     (way, rest).prop_map(|(way, rest)| [way, rest].concat())
 }
 
+/// What random commands come to: histories as the domain makes them.
+pub(in crate::quotes) fn histories() -> impl Strategy<Value = Vec<QuoteEvent>> {
+    commands().prop_map(|commands| {
+        let (mut now, mut quote, mut events) = (at(0), Quote::initial(), Vec::new());
+        for (seconds, actor, action) in commands {
+            now += SignedDuration::from_secs(seconds);
+            let by = Actor::new(&format!("actor-{actor}")).unwrap();
+            for event in quote.decide(&QuoteCommand { by, at: now, action }).unwrap_or_default() {
+                quote = quote.evolve(&event);
+                events.push(event);
+            }
+        }
+        events
+    })
+}
+
 /// The event as the store gives it back.
 fn stored(event: &QuoteEvent, place: u64) -> QuoteEvent {
     QuoteEvent::decode(&recorded(&event.encode().unwrap(), place)).unwrap().unwrap()

@@ -111,19 +111,25 @@ fn the_status_word_for_word() {
 
 #[test]
 fn the_history_shows_what_the_program_knows_today() {
-    let entry = HistoryEntry::new(2, &event(3, change(Save))).unwrap();
+    let save = event(3, change(Save));
+    let entry = HistoryEntry::new(2, &save, Status::Initiated);
+    assert_eq!(entry.data, None);
+    let entry = entry.with_data(&save).unwrap();
     let expected = json!({
         "sequenceNumber": 2,
         "type": "QuoteSaved",
         "by": "customer",
         "at": "2026-11-20T13:00:00.123456Z",
+        "fromStatus": "initiated",
+        "toStatus": "saved",
         "data": {},
     });
     assert_eq!(serde_json::to_value(entry).unwrap(), expected);
     let old = json!({"adults": 2, "children": 1, "childAges": [4]});
     let old: QuoteEvent = read_stored("FamilyDetailsSet", 1, old).unwrap().unwrap();
-    let entry = HistoryEntry::new(3, &old).unwrap();
-    assert_eq!(entry.data, json!({"dependants": 2, "children": 1, "childAges": [4]}));
+    let entry = HistoryEntry::new(3, &old, Status::Saved).with_data(&old).unwrap();
+    assert_eq!((entry.from_status, entry.to_status), (Status::Saved, Status::Saved));
+    assert_eq!(entry.data, Some(json!({"dependants": 2, "children": 1, "childAges": [4]})));
     assert!(!format!("{entry:?}").contains("dependants"));
 }
 

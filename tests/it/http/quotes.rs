@@ -9,7 +9,12 @@ use super::service::{Answer, JSON, Served, send, until};
 use crate::fixture::event;
 
 /// Gives a command; without a body where that is `null`.
-async fn command(served: &Served, path: &str, body: Value, headers: &[(&str, &str)]) -> Answer {
+pub(super) async fn command(
+    served: &Served,
+    path: &str,
+    body: Value,
+    headers: &[(&str, &str)],
+) -> Answer {
     let mut request = served.request(Method::POST, path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -20,18 +25,18 @@ async fn command(served: &Served, path: &str, body: Value, headers: &[(&str, &st
     send(request).await
 }
 
-fn geographic() -> Value {
+pub(super) fn geographic() -> Value {
     json!({"country": "IN", "state": "KA", "city": "Bengaluru", "zipCode": "560001"})
 }
 
-fn contact() -> Value {
+pub(super) fn contact() -> Value {
     json!({
         "firstName": "Asha", "lastName": "Rao", "email": "asha@example.com",
         "phone": "+91 98450 12345"
     })
 }
 
-fn family() -> Value {
+pub(super) fn family() -> Value {
     json!({"dependants": 3, "children": 2, "childAges": [4, 9]})
 }
 

@@ -54,7 +54,14 @@ impl Served {
         store: impl FnOnce(StoreOptions) -> StoreOptions,
         service: impl FnOnce(ServiceOptions) -> ServiceOptions,
     ) -> Self {
-        let fixture = Fixture::with(store).await;
+        Self::of(Fixture::with(store).await, service).await
+    }
+
+    /// A service on a store that is there.
+    pub(super) async fn of(
+        fixture: Fixture,
+        service: impl FnOnce(ServiceOptions) -> ServiceOptions,
+    ) -> Self {
         let options = ServiceOptions::default().with_listen("127.0.0.1:0".parse().unwrap());
         let service = Service::bind(fixture.store.clone(), service(options)).await.unwrap();
         let base = format!("http://{}", service.address());

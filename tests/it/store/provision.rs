@@ -48,7 +48,7 @@ async fn paths_that_an_older_store_lacks_are_added_to_its_index() {
     let mut paths: Vec<String> =
         found.indexing_policy.unwrap().included_paths.into_iter().map(|one| one.path).collect();
     paths.sort();
-    assert_eq!(paths, ["/index/*", "/kind/?", "/own/?", "/partitionKey/?", "/sort/*"]);
+    assert_eq!(paths, ["/kind/?", "/own/?", "/partitionKey/?", "/sort/*"]);
 }
 
 #[tokio::test]

@@ -114,6 +114,8 @@ fn limits_are_documented_as_they_are() {
         ("seconds until a comment", seconds(limits::FEED_BEAT)),
         ("bytes of a token", CONTINUATION_BYTES_MAX.to_string()),
         ("characters of an Idempotency-Key", limits::IDEMPOTENCY_KEY_CHARS_MAX.to_string()),
+        ("seconds that a read waits", seconds(limits::WAIT_TIME_DEFAULT)),
+        ("most seconds that a read waits", seconds(limits::WAIT_TIME_MAX)),
         ("seconds that requests", seconds(limits::DRAIN_TIME_MAX)),
     ] {
         let rows = columns("## Limits");

@@ -1,0 +1,4 @@
+//! Read models over the wire: what they cost, and whether they are what their events make of them.
+
+mod cost;
+mod shared_log;
