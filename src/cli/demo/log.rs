@@ -32,6 +32,8 @@ pub(super) struct Expected {
     pub(super) types: BTreeMap<String, u64>,
     /// Streams by the type of their last event.
     pub(super) last_types: BTreeMap<String, u64>,
+    /// Quotes by their status.
+    pub(super) statuses: BTreeMap<String, u64>,
 }
 
 impl Log {
@@ -54,16 +56,23 @@ impl Log {
     /// What must come of all of them.
     pub(super) fn expected(&self) -> Expected {
         let mut expected = Expected::default();
-        let mut last = BTreeMap::new();
+        let (mut last, mut statuses) = (BTreeMap::new(), BTreeMap::new());
         for (stream, event) in &self.events {
             let name = event.event_type().to_string();
             let count = expected.types.entry(name.clone()).or_default();
             *count = count.saturating_add(1);
+            if let Some(status) = status(&name) {
+                statuses.insert(stream.as_str(), status);
+            }
             last.insert(stream.as_str(), name);
         }
         expected.streams = u64::try_from(last.len()).unwrap_or(u64::MAX);
         for name in last.into_values() {
             let count = expected.last_types.entry(name).or_default();
+            *count = count.saturating_add(1);
+        }
+        for status in statuses.into_values() {
+            let count = expected.statuses.entry(status.to_owned()).or_default();
             *count = count.saturating_add(1);
         }
         expected
@@ -99,6 +108,20 @@ impl Log {
     }
 }
 
+/// The status of a quote after an event of this type; nothing where it stays what it was.
+fn status(event_type: &str) -> Option<&'static str> {
+    Some(match event_type {
+        "QuoteInitiated" => "initiated",
+        "QuoteSaved" => "saved",
+        "QuoteFinalized" => "finalized",
+        "QuoteApproved" => "approved",
+        "QuoteRejected" => "rejected",
+        "QuoteWithdrawn" => "withdrawn",
+        "QuoteExpired" => "expired",
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,5 +135,6 @@ mod tests {
         let events = u64::try_from(log.len()).unwrap();
         assert_eq!(expected.types.values().sum::<u64>(), events);
         assert_eq!(expected.last_types.values().sum::<u64>(), 40);
+        assert_eq!(expected.statuses.values().sum::<u64>(), 40);
     }
 }

@@ -17,7 +17,7 @@ fn the_demonstration_proves_that_nothing_is_lost() {
     // A worker is known to be dead after nine seconds without a beat.
     assert!((5.0..30.0).contains(&seconds("failOver")), "{ended}");
     let models = ended["readModels"].as_array().unwrap();
-    assert!(models.len() >= 2, "{ended}");
+    assert_eq!(models.len(), 5, "{ended}");
     for model in models {
         assert_eq!(model["streams"], json!(60), "{ended}");
         assert_eq!((&model["behind"], &model["drift"]["different"]), (&json!(0), &json!(0)));
