@@ -48,6 +48,7 @@ impl Views for StreamSummary {
             .with_field("aggregateType", "/aggregateType")
             .with_field("lastType", "/lastType")
             .with_field("lastAt", "/lastAt")
+            .with_field("events", "/events")
     }
 
     fn decode(&self, _: &RecordedEvent) -> Result<Option<()>, Unreadable> {

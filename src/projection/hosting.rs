@@ -35,6 +35,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// How often appends of the same process are told to the readers, at the most. Each time costs a request for
 /// every range of every version.
 const HINT_INTERVAL: Duration = Duration::from_millis(20);
+/// Between two polls on loopback, where nothing was new; it doubles up to the usual one.
+const POLL_LOOPBACK: Duration = Duration::from_millis(25);
 /// The changes of a page. Views are folded over what is read together, so pages are larger than a handler
 /// needs them that does something for each change.
 const PAGE_CHANGES: u32 = 1000;
@@ -148,8 +150,8 @@ fn options(account: &StoreOptions, instance: &str) -> ProcessorOptions {
     options.attempts_max = u32::MAX;
     options.run_time_max = RUN_TIME_MAX;
     if is_loopback(&account.endpoint) {
-        // Asking costs nothing there.
-        options = options.with_polls(POLL_MIN, POLL_MIN);
+        // Asking costs little there.
+        options = options.with_polls(POLL_LOOPBACK, POLL_MIN);
     }
     options
 }

@@ -74,7 +74,7 @@ fn people_are_told_where_it_is() {
     assert!(line.starts_with("  http     http://127.0.0.1:"), "{line}");
     assert!(line.ends_with("    API description at /openapi.json\n"), "{line}");
     let line = serve.line();
-    assert!(line.starts_with("  worker   count   processor default   instance "), "{line}");
+    assert!(line.starts_with("  worker   views   instance "), "{line}");
     let line = serve.line();
     assert!(line.starts_with("  ready in ") && line.ends_with(" ms - Ctrl-C stops cleanly\n"));
     serve.interrupt();

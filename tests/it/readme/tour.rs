@@ -18,6 +18,10 @@ use super::document::{Step, arguments, matches};
 const RUN: [&str; 2] = ["cosmos-es ", "cargo run --release -- "];
 /// How a request begins.
 const CURL: &str = "curl ";
+/// How a command begins whose output is kept in a variable of the shell.
+const KEPT: &str = "receipt=$(curl ";
+/// How later commands have it.
+const VARIABLE: &str = "$receipt";
 /// How commands begin that are not run here: they build, test, or run until they are stopped.
 const NOT_RUN: [&str; 4] =
     ["git clone ", "cargo test ", "cargo install ", "cargo run --release -p cosmos-local"];
@@ -36,6 +40,8 @@ const TIME_MAX: Duration = Duration::from_mins(2);
 pub(super) struct Tour {
     folder: PathBuf,
     service: Option<Service>,
+    /// What the variable of the shell has.
+    kept: String,
     count: usize,
 }
 
@@ -49,7 +55,7 @@ struct Service {
 
 impl Tour {
     pub(super) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), service: None, count: 0 }
+        Self { folder: folder.to_owned(), service: None, kept: String::new(), count: 0 }
     }
 
     /// How many commands were run.
@@ -65,8 +71,16 @@ impl Tour {
     /// Runs a command, if it is one to be run, and compares what it prints.
     pub(super) async fn go(&mut self, step: &Step) {
         let Step { line, command, expected } = step;
-        let command = self.with_addresses(command);
-        let printed = if let Some(text) = command.strip_prefix(CURL) {
+        let command = self.with_addresses(command).replace(VARIABLE, &self.kept);
+        let printed = if command.starts_with(KEPT) {
+            let script = format!("{command}; printf %s \"{VARIABLE}\"");
+            let kept = run(self.shell(), &["-c".to_owned(), script], false).await;
+            kept.map(|kept| {
+                assert!(!kept.is_empty(), "README.md:{line}: nothing is kept");
+                self.kept = kept;
+                String::new()
+            })
+        } else if let Some(text) = command.strip_prefix(CURL) {
             assert!(self.served(), "README.md:{line}: nothing is served yet");
             run(self.curl(), &arguments(text), false).await
         } else if let Some(text) = RUN.iter().find_map(|begin| command.strip_prefix(begin)) {
@@ -157,6 +171,14 @@ impl Tour {
                 command.env_remove(name);
             }
         }
+        command
+    }
+
+    /// A shell whose requests go nowhere else.
+    fn shell(&self) -> Command {
+        let mut command = Command::new("sh");
+        command.current_dir(&self.folder).stdin(Stdio::null()).kill_on_drop(true);
+        command.env("no_proxy", "*").env("NO_PROXY", "*");
         command
     }
 
