@@ -174,6 +174,31 @@ fn has_length(name: &str) -> bool {
     (1..=NAME_CHARACTERS_MAX).contains(&name.len())
 }
 
+/// A version of a projection, and in how many logical partitions its documents are: as it was made, whatever
+/// the code at hand says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Site<'a> {
+    pub(super) name: &'a str,
+    pub(super) number: u32,
+    pub(super) shards: u16,
+}
+
+impl<'a> Site<'a> {
+    pub(super) fn new(name: &'a str, number: u32, shards: u16) -> Self {
+        Self { name, number, shards }
+    }
+
+    /// Where the documents of a stream are.
+    pub(super) fn partition_of(self, stream: &str) -> String {
+        partition_key(self.name, self.number, shard_of(stream, self.shards))
+    }
+
+    /// All logical partitions.
+    pub(super) fn partitions(self) -> Vec<String> {
+        (0..self.shards).map(|shard| partition_key(self.name, self.number, shard)).collect()
+    }
+}
+
 /// The partition key of a shard of a version.
 pub(super) fn partition_key(name: &str, version: u32, shard: u16) -> String {
     format!("{name}:{version}:{shard:04}")

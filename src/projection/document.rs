@@ -29,6 +29,12 @@ pub enum Kind {
     Versions,
 }
 
+impl Kind {
+    /// What is made from events.
+    pub(super) const MADE: [Self; 5] =
+        [Self::View, Self::Part, Self::Guard, Self::Contribution, Self::Total];
+}
+
 /// The last event of a stream in a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Guard {

@@ -197,7 +197,11 @@ impl ProjectionHost {
                 biased;
                 () = stop.cancelled() => break,
                 () = sleep_until(look_at) => {
-                    let followed = self.follow(&feed, &mut due).await;
+                    let followed = tokio::select! {
+                        biased;
+                        () = stop.cancelled() => break,
+                        followed = self.follow(&feed, &mut due) => followed,
+                    };
                     self.note(followed, &mut said);
                     look_at = Instant::now() + LOOK_INTERVAL;
                 }

@@ -24,8 +24,8 @@ pub use self::{
 };
 use super::{
     Catalog, CosmosViews, Document, Found, HistoryFault, Kind, Projection, Registry, RegistryError,
-    Total, Version, ViewFault, ViewKey, ViewQuery, ViewStore,
-    definition::partition_key,
+    Total, Version, VersionFault, ViewFault, ViewKey, ViewQuery, ViewStore,
+    definition::Site,
     document::{total_id, view_id},
     order::sort_text,
 };
@@ -64,6 +64,9 @@ const LEASES: &str = "leases";
 #[derive(Clone)]
 pub struct ReadModels(Arc<Inner>);
 
+/// The number of the version that readers use, and its logical partitions, where there is one.
+type LiveVersion = Option<(u32, u16)>;
+
 struct Inner {
     catalog: Catalog,
     account: StoreOptions,
@@ -71,7 +74,7 @@ struct Inner {
     views: Arc<dyn ViewStore>,
     leases: CosmosLeases,
     /// Which version was live, and when that was looked up.
-    live: Mutex<BTreeMap<String, (Option<u32>, Duration)>>,
+    live: Mutex<BTreeMap<String, (LiveVersion, Duration)>>,
 }
 
 impl std::fmt::Debug for ReadModels {
@@ -221,7 +224,12 @@ impl ReadModels {
     }
 
     /// The version that readers use; nothing where nobody has begun to build one.
-    pub(super) async fn live(&self, name: &str) -> Result<Option<u32>, ReadModelError> {
+    pub(super) async fn live<'a>(&self, name: &'a str) -> Result<Option<Site<'a>>, ReadModelError> {
+        let live = self.live_version(name).await?;
+        Ok(live.map(|(number, shards)| Site::new(name, number, shards)))
+    }
+
+    async fn live_version(&self, name: &str) -> Result<LiveVersion, ReadModelError> {
         let now = self.0.account.clock.monotonic();
         let known = self.0.live.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
         if let Some((version, looked_up)) = known
@@ -231,15 +239,27 @@ impl ReadModels {
             return Ok(version);
         }
         let versions = self.registry().get(name).await?;
-        let version = versions.live().map(|version| version.number);
+        let version = versions.live().map(|version| (version.number, version.shards));
         let mut live = self.0.live.lock().unwrap_or_else(PoisonError::into_inner);
         live.insert(name.to_owned(), (version, now));
         Ok(version)
     }
 
-    pub(super) async fn must_live(&self, name: &str) -> Result<u32, ReadModelError> {
+    pub(super) async fn must_live<'a>(&self, name: &'a str) -> Result<Site<'a>, ReadModelError> {
         let live = self.live(name).await?;
         live.ok_or_else(|| ReadModelError::NotBuilt(name.to_owned()))
+    }
+
+    /// A version by its number.
+    pub(super) async fn site<'a>(
+        &self,
+        name: &'a str,
+        number: u32,
+    ) -> Result<Site<'a>, ReadModelError> {
+        let versions = self.registry().get(name).await?;
+        let version = versions.get(number).ok_or(VersionFault::Unknown(number));
+        let version = version.map_err(RegistryError::from)?;
+        Ok(Site::new(name, number, version.shards))
     }
 
     /// Forgets which versions are live, so that the next read looks.
@@ -262,19 +282,7 @@ impl ReadModels {
         if projection.has_totals() {
             return Err(ReadModelError::OtherKind(name.to_owned()));
         }
-        let version = self.must_live(name).await?;
-        Ok(self.view_of(projection, version, stream, key).await?)
-    }
-
-    pub(super) async fn view_of(
-        &self,
-        projection: &Projection,
-        version: u32,
-        stream: &str,
-        key: &ViewKey,
-    ) -> Result<Option<View>, ViewFault> {
-        let definition = projection.definition();
-        let partition = partition_key(&definition.name, version, definition.shard(stream));
+        let partition = self.must_live(name).await?.partition_of(stream);
         let found = self.0.views.read(&partition, &view_id(stream, key)).await?;
         Ok(found.and_then(|found| View::of(&found.document)))
     }
@@ -294,17 +302,9 @@ impl ReadModels {
         if projection.has_totals() {
             return Err(ReadModelError::OtherKind(name.to_owned()));
         }
-        let version = self.must_live(name).await?;
-        let definition = projection.definition();
-        let partition = partition_key(&definition.name, version, definition.shard(stream));
-        let query = ViewQuery {
-            kinds: vec![Kind::Part],
-            filters: Vec::new(),
-            sort: "key".to_owned(),
-            is_descending: false,
-            after: Some(sort_text(&Value::String(stream.to_owned()), "")),
-            limit,
-        };
+        let partition = self.must_live(name).await?.partition_of(stream);
+        let after = Some(sort_text(&Value::String(stream.to_owned()), ""));
+        let query = ViewQuery { after, ..ViewQuery::of(vec![Kind::Part], limit) };
         let found = self.0.views.query(&partition, &query).await?;
         let views = found.iter().filter_map(|found| View::of(&found.document));
         Ok(views.take_while(|view| view.stream == stream).collect())
@@ -320,18 +320,8 @@ impl ReadModels {
         if !projection.has_totals() {
             return Err(ReadModelError::OtherKind(name.to_owned()));
         }
-        let version = self.must_live(name).await?;
-        self.total_of(projection, version, key).await
-    }
-
-    pub(super) async fn total_of(
-        &self,
-        projection: &Projection,
-        version: u32,
-        key: &str,
-    ) -> Result<Option<Total>, ReadModelError> {
         let id = total_id(key);
-        let partitions = partitions(projection, version);
+        let partitions = self.must_live(name).await?.partitions();
         let reads: Vec<_> =
             partitions.iter().map(|partition| self.0.views.read(partition, &id)).collect();
         let parts: Vec<Option<Found>> =
@@ -349,15 +339,12 @@ impl ReadModels {
     ///
     /// [`ReadModelError`].
     pub async fn count(&self, name: &str, version: &Version) -> Result<u64, ReadModelError> {
-        if let Ok(projection) = self.projection(name)
-            && projection.has_totals()
-            && projection.code().shards == version.shards
-        {
-            let totals = self.all_totals(projection, version.number).await?;
+        let site = Site::new(name, version.number, version.shards);
+        if self.projection(name).is_ok_and(Projection::has_totals) {
+            let totals = self.all_totals(site).await?;
             return Ok(u64::try_from(totals.len()).unwrap_or(u64::MAX));
         }
-        let partitions: Vec<String> =
-            (0..version.shards).map(|shard| partition_key(name, version.number, shard)).collect();
+        let partitions = site.partitions();
         let counts: Vec<_> =
             partitions.iter().map(|partition| self.0.views.count(partition, Kind::View)).collect();
         let counts: Vec<u64> =
@@ -376,12 +363,6 @@ fn merged(parts: impl IntoIterator<Item = Total>) -> Result<Option<Total>, ViewF
         })?;
     }
     Ok(whole)
-}
-
-/// The logical partitions of a version.
-pub(super) fn partitions(projection: &Projection, version: u32) -> Vec<String> {
-    let definition = projection.definition();
-    (0..definition.shards).map(|shard| partition_key(&definition.name, version, shard)).collect()
 }
 
 /// The name of the processor that builds a version.

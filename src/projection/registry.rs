@@ -64,14 +64,7 @@ impl Registry {
     ///
     /// [`RegistryError::Store`].
     pub async fn list(&self) -> Result<Vec<(String, Versions)>, RegistryError> {
-        let query = ViewQuery {
-            kinds: vec![Kind::Versions],
-            filters: Vec::new(),
-            sort: "key".to_owned(),
-            is_descending: false,
-            after: None,
-            limit: LIST_MAX,
-        };
+        let query = ViewQuery::of(vec![Kind::Versions], LIST_MAX);
         let found = self.store.query(PARTITION, &query).await?;
         let named = |found: Found| {
             let name = found.document.key.clone().unwrap_or_default();

@@ -45,20 +45,14 @@ pub trait ViewStore: Send + Sync + 'static {
         kind: Kind,
     ) -> BoxFuture<'a, Result<u64, ViewFault>> {
         async move {
-            let mut query = ViewQuery {
-                kinds: vec![kind],
-                filters: Vec::new(),
-                sort: "key".to_owned(),
-                is_descending: false,
-                after: None,
-                limit: COUNT_PAGE,
-            };
+            let mut query = ViewQuery::of(vec![kind], COUNT_PAGE);
             let mut count: u64 = 0;
             loop {
                 let page = self.query(partition, &query).await?;
-                let Some(last) = page.last() else { return Ok(count) };
-                query.after = last.document.sort.get("key").cloned();
                 count = count.saturating_add(u64::try_from(page.len()).unwrap_or(u64::MAX));
+                if !query.go_on(&page) {
+                    return Ok(count);
+                }
             }
         }
         .boxed()

@@ -17,11 +17,10 @@ use serde::Serialize;
 use super::{
     Adds, Document, Drift, HistoryFault, Kind, Projection, ReadModelError, ReadModels, Total,
     ViewFault, ViewQuery, What,
-    definition::partition_key,
+    definition::Site,
     document::own_id,
     drift::{difference, total_difference},
     lane::{Planned, prepare},
-    read_models::partitions,
 };
 use crate::{event::RecordedEvent, feed::CosmosFeed};
 
@@ -76,7 +75,7 @@ impl Replayed {
 #[derive(Clone, Copy)]
 struct Subject<'a> {
     projection: &'a Projection,
-    version: u32,
+    site: Site<'a>,
     feed: &'a CosmosFeed,
     /// Whether what was stored before has to be there.
     is_due: bool,
@@ -98,14 +97,15 @@ impl ReadModels {
         mut on_stream: impl FnMut(u64) + Send,
     ) -> Result<Verified, ReadModelError> {
         let projection = self.projection(name)?;
-        let version = match version {
-            Some(version) => version,
+        let site = match version {
+            Some(number) => self.site(name, number).await?,
             None => self.must_live(name).await?,
         };
+        let version = site.number;
         // Asked before the streams are read: what is stored then has to be there.
         let feed = self.open_feed().await?;
         let is_due = self.caught_up_within(&feed, name, version, SETTLE_TIME_MAX).await?;
-        let subject = Subject { projection, version, feed: &feed, is_due };
+        let subject = Subject { projection, site, feed: &feed, is_due };
         let mut verified = Verified { version, ..Verified::default() };
         let mut known = HashSet::new();
         let mut pages = self.store().streams().pages();
@@ -124,7 +124,7 @@ impl ReadModels {
                 on_stream(verified.streams);
             }
         }
-        for partition in partitions(projection, version) {
+        for partition in site.partitions() {
             verified.drift.add(self.verify_shard(projection, &partition, &known).await?);
         }
         Ok(verified)
@@ -132,10 +132,11 @@ impl ReadModels {
 
     /// Replays a stream, again when it is written meanwhile.
     async fn replay(&self, subject: Subject<'_>, stream: &str) -> Result<Replayed, ReadModelError> {
-        let Subject { projection, version, feed, is_due } = subject;
+        let Subject { projection, site, feed, is_due } = subject;
+        let version = site.number;
         let mut replayed = Replayed::default();
         for attempt in 1..=TRIES_MAX {
-            replayed = self.replay_once(projection, version, stream).await?;
+            replayed = self.replay_once(projection, site, stream).await?;
             let is_done = replayed.drift.is_none() && !(is_due && replayed.is_behind());
             if is_done || attempt == TRIES_MAX {
                 break;
@@ -149,7 +150,7 @@ impl ReadModels {
         // stored now is done, and what was seen before is still not there.
         let (name, wanted) = (&projection.definition().name, replayed.newest);
         if self.caught_up_within(feed, name, version, STREAM_TIME_MAX).await? {
-            replayed = self.replay_once(projection, version, stream).await?;
+            replayed = self.replay_once(projection, site, stream).await?;
             let is_parked = self.is_parked(projection, version, stream).await?;
             if replayed.last < wanted && !is_parked {
                 replayed.drift.note(stream, None, Some(What::Missing));
@@ -171,11 +172,11 @@ impl ReadModels {
     async fn replay_once(
         &self,
         projection: &Projection,
-        version: u32,
+        site: Site<'_>,
         stream: &str,
     ) -> Result<Replayed, ReadModelError> {
         let definition = projection.definition();
-        let partition = partition_key(&definition.name, version, definition.shard(stream));
+        let partition = site.partition_of(stream);
         let own = self.views().read(&partition, &own_id(stream)).await?;
         let own = own.map(|found| found.document);
         let last = own.as_ref().and_then(Document::guard).map_or(0, |guard| guard.last);
@@ -231,18 +232,10 @@ impl ReadModels {
         for attempt in 1..=TRIES_MAX {
             drift = Drift::default();
             let (mut expected, mut found) = (BTreeMap::new(), BTreeMap::new());
-            let mut query = ViewQuery {
-                kinds: vec![Kind::View, Kind::Part, Kind::Guard, Kind::Contribution, Kind::Total],
-                filters: Vec::new(),
-                sort: "key".to_owned(),
-                is_descending: false,
-                after: None,
-                limit: PAGE,
-            };
+            let mut query = ViewQuery::of(Kind::MADE.to_vec(), PAGE);
             loop {
                 let page = self.views().query(partition, &query).await?;
-                let Some(last) = page.last() else { break };
-                query.after = last.document.sort.get("key").cloned();
+                let has_more = query.go_on(&page);
                 for document in page.into_iter().map(|found| found.document) {
                     if let Some(stream) = document.stream.clone()
                         && !known.contains(&hash(&stream))
@@ -251,6 +244,9 @@ impl ReadModels {
                         drift.note(&stream, document.key.as_deref(), Some(What::Extra));
                     }
                     gather(document, &mut expected, &mut found)?;
+                }
+                if !has_more {
+                    break;
                 }
             }
             let keys =

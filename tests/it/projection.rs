@@ -2,3 +2,4 @@
 
 mod cost;
 mod shared_log;
+mod versions;

@@ -86,25 +86,16 @@ impl Turn<'_> {
                 add(document)?;
             }
         }
-        let mut query = ViewQuery {
-            kinds: vec![Kind::Contribution],
-            filters: Vec::new(),
-            sort: "key".to_owned(),
-            is_descending: false,
-            after: None,
-            limit: SCAN_PAGE,
-        };
+        let mut query = ViewQuery::of(vec![Kind::Contribution], SCAN_PAGE);
         loop {
             let page = self.shared.store.query(&self.lane.partition, &query).await;
             let page = page.map_err(|fault| verdict(&fault))?;
             for found in page.iter().filter(|found| !ours.contains_key(&found.document.id)) {
                 add(&found.document)?;
             }
-            let last = page.last().and_then(|found| found.document.sort.get("key").cloned());
-            if last.is_none() {
+            if !query.go_on(&page) {
                 break;
             }
-            query.after = last;
         }
         total.measures.extend(found.measures);
         Ok(())

@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    InvalidToken, PARTITIONS_AT_ONCE, ReadModelError, ReadModels, View, merged, partitions,
+    InvalidToken, PARTITIONS_AT_ONCE, ReadModelError, ReadModels, View, merged,
     receipt::{decode, encode},
 };
 use crate::projection::{
-    Document, Found, Kind, Projection, Total, ViewFault, ViewQuery, order::sort_text,
+    Document, Found, Kind, Projection, Total, ViewFault, ViewQuery, definition::Site,
+    order::sort_text,
 };
 
 /// The most views of a page.
@@ -191,16 +192,15 @@ impl ReadModels {
         list.check(projection)?;
         let identity = list.identity(name);
         let after = list.after.as_deref().map(|token| place(token, &identity)).transpose()?;
-        let version = self.must_live(name).await?;
+        let site = self.must_live(name).await?;
         let query = ViewQuery {
-            kinds: vec![Kind::View],
             filters: list.filters.clone().into_iter().collect(),
             sort: list.sort.clone(),
             is_descending: list.is_descending,
             after,
-            limit: list.limit.saturating_add(1),
+            ..ViewQuery::of(vec![Kind::View], list.limit.saturating_add(1))
         };
-        let mut found = self.sorted(projection, version, &query).await?;
+        let mut found = self.sorted(site, &query).await?;
         let limit = usize::try_from(list.limit).unwrap_or(usize::MAX);
         let has_more = found.len() > limit;
         found.truncate(limit);
@@ -210,13 +210,8 @@ impl ReadModels {
     }
 
     /// The first documents of a query over all logical partitions of a version.
-    async fn sorted(
-        &self,
-        projection: &Projection,
-        version: u32,
-        query: &ViewQuery,
-    ) -> Result<Vec<Document>, ViewFault> {
-        let partitions = partitions(projection, version);
+    async fn sorted(&self, site: Site<'_>, query: &ViewQuery) -> Result<Vec<Document>, ViewFault> {
+        let partitions = site.partitions();
         // Collected, so that no closure is held while they are read: the future is then one of any task.
         let reads: Vec<_> =
             partitions.iter().map(|partition| self.views().query(partition, query)).collect();
@@ -246,32 +241,26 @@ impl ReadModels {
         if !projection.has_totals() {
             return Err(ReadModelError::OtherKind(name.to_owned()));
         }
-        let version = self.must_live(name).await?;
-        self.totals_of(projection, version, list).await
+        let site = self.must_live(name).await?;
+        self.totals_of(site, list).await
     }
 
     pub(in crate::projection) async fn totals_of(
         &self,
-        projection: &Projection,
-        version: u32,
+        site: Site<'_>,
         list: &TotalsList,
     ) -> Result<Listed<(String, Total)>, ReadModelError> {
-        let identity = format!("{} totals", projection.definition().name);
+        let identity = format!("{} totals", site.name);
         let after = list.after.as_deref().map(|token| place(token, &identity)).transpose()?;
         // The text of a key without an id sorts before that of every document with the key.
         let begin = list.from.as_ref().map(|from| sort_text(&Value::String(from.clone()), ""));
         let limit = list.limit.unwrap_or(100);
-        let query = ViewQuery {
-            kinds: vec![Kind::Total],
-            filters: Vec::new(),
-            sort: KEY.to_owned(),
-            is_descending: false,
-            after: after.or(begin),
-            limit: limit.saturating_add(1),
-        };
+        let after = after.or(begin);
+        let query =
+            ViewQuery { after, ..ViewQuery::of(vec![Kind::Total], limit.saturating_add(1)) };
         // Each key has the same id in every partition, and so the same text to sort by: of those that are
         // among the first of any, no partition can lack its part.
-        let partitions = partitions(projection, version);
+        let partitions = site.partitions();
         let reads: Vec<_> =
             partitions.iter().map(|partition| self.views().query(partition, &query)).collect();
         let pages: Vec<Vec<Found>> =

@@ -11,7 +11,7 @@ use crate::{
         Done, LeaseStore as _, Operation, StoreFault,
         documents::{Document, parked_id},
     },
-    projection::{HistoryFault, Projection, ViewKey, definition::partition_key, document::view_id},
+    projection::{HistoryFault, Projection, ViewKey, definition::Site, document::view_id},
     store::{ReadError, StoreErrorKind},
 };
 
@@ -79,8 +79,8 @@ impl ReadModels {
         let mut goal = Goal::Unknown;
         let mut looked_at_parked = clock.monotonic();
         loop {
-            if let Some(version) = self.live(name).await? {
-                let applied = self.applied(projection, version, &token.stream).await?;
+            if let Some(live) = self.live(name).await? {
+                let applied = self.applied(live, &token.stream).await?;
                 if applied >= token.last {
                     return Ok(Waited::Applied);
                 }
@@ -94,7 +94,7 @@ impl ReadModels {
                         let now = clock.monotonic();
                         if now.saturating_sub(looked_at_parked) >= PARKED_LOOK {
                             looked_at_parked = now;
-                            if let Some(reason) = self.parked(name, version, token, needed).await? {
+                            if let Some(reason) = self.parked(live, token, needed).await? {
                                 return Ok(Waited::Parked { reason });
                             }
                         }
@@ -108,14 +108,8 @@ impl ReadModels {
     }
 
     /// Up to which event a stream is in a version.
-    async fn applied(
-        &self,
-        projection: &Projection,
-        version: u32,
-        stream: &str,
-    ) -> Result<u64, ReadModelError> {
-        let definition = projection.definition();
-        let partition = partition_key(&definition.name, version, definition.shard(stream));
+    async fn applied(&self, live: Site<'_>, stream: &str) -> Result<u64, ReadModelError> {
+        let partition = live.partition_of(stream);
         let found = self.views().read(&partition, &view_id(stream, &ViewKey::Stream)).await?;
         Ok(found.and_then(|found| found.document.last_sequence_number).unwrap_or_default())
     }
@@ -153,13 +147,12 @@ impl ReadModels {
     /// Why a stream is parked, if it is so at an event or before it.
     async fn parked(
         &self,
-        name: &str,
-        version: u32,
+        live: Site<'_>,
         token: &ReceiptToken,
         needed: u64,
     ) -> Result<Option<String>, ReadModelError> {
         let read = Operation::Read { id: parked_id(&token.stream) };
-        match self.leases(name, version).commit(vec![read]).await {
+        match self.leases(live.name, live.number).commit(vec![read]).await {
             Ok(done) => Ok(done.into_iter().find_map(|done| match done {
                 Done::Read(found) => match found.document {
                     Document::Parked(parked) if parked.order <= needed => Some(parked.reason),

@@ -5,9 +5,8 @@ use std::time::Duration;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 
 use crate::projection::{
-    Document, Drift, Kind, Projection, ReadModelError, ReadModels, Registry, TotalsList,
-    VersionFault, ViewFault, ViewQuery,
-    definition::{partition_key, shard_of},
+    Document, Drift, Kind, ReadModelError, ReadModels, TotalsList, ViewFault, ViewQuery,
+    definition::{Site, partition_key},
     drift::{difference, total_difference},
 };
 
@@ -31,20 +30,6 @@ pub enum Compare {
     All,
 }
 
-/// A version, and where its documents are.
-#[derive(Debug, Clone, Copy)]
-struct Side<'a> {
-    name: &'a str,
-    number: u32,
-    shards: u16,
-}
-
-impl Side<'_> {
-    fn partition_of(&self, stream: &str) -> String {
-        partition_key(self.name, self.number, shard_of(stream, self.shards))
-    }
-}
-
 impl ReadModels {
     /// Compares a version with another one. Both may be written meanwhile: what is of different events is
     /// read again.
@@ -60,16 +45,9 @@ impl ReadModels {
         how: Compare,
     ) -> Result<Drift, ReadModelError> {
         let projection = self.projection(name)?;
-        let versions = Registry::new(self.views().clone()).get(name).await?;
-        let side = |number| {
-            let unknown = VersionFault::Unknown(number);
-            let found =
-                versions.get(number).ok_or(crate::projection::RegistryError::from(unknown))?;
-            Ok::<_, ReadModelError>(Side { name, number, shards: found.shards })
-        };
-        let (former, version) = (side(former)?, side(version)?);
+        let (former, version) = (self.site(name, former).await?, self.site(name, version).await?);
         if projection.has_totals() {
-            return self.compare_totals(projection, former.number, version.number).await;
+            return self.compare_totals(former, version).await;
         }
         let mut drift = self.compare_views(former, version, how).await?;
         if how == Compare::All {
@@ -87,8 +65,8 @@ impl ReadModels {
 
     async fn compare_views(
         &self,
-        one: Side<'_>,
-        other: Side<'_>,
+        one: Site<'_>,
+        other: Site<'_>,
         how: Compare,
     ) -> Result<Drift, ReadModelError> {
         let mut drift = Drift::default();
@@ -102,19 +80,12 @@ impl ReadModels {
                 Compare::All => None,
             };
             for is_descending in [false, true] {
-                let mut query = ViewQuery {
-                    kinds: vec![Kind::View, Kind::Part, Kind::Guard],
-                    filters: Vec::new(),
-                    sort: "key".to_owned(),
-                    is_descending,
-                    after: None,
-                    limit: each.unwrap_or(PAGE).min(PAGE),
-                };
+                let kinds = vec![Kind::View, Kind::Part, Kind::Guard];
+                let limit = each.unwrap_or(PAGE).min(PAGE);
+                let mut query = ViewQuery { is_descending, ..ViewQuery::of(kinds, limit) };
                 let is_whole = loop {
                     let page = self.views().query(&partition, &query).await?;
-                    query.after =
-                        page.last().and_then(|found| found.document.sort.get("key").cloned());
-                    let is_last = page.len() < usize::try_from(query.limit).unwrap_or(usize::MAX);
+                    let is_last = !query.go_on(&page);
                     let compared: Vec<_> = page
                         .into_iter()
                         .map(|found| self.compare_one(found.document, other).boxed())
@@ -138,7 +109,7 @@ impl ReadModels {
     }
 
     /// Compares a document with that of another version.
-    async fn compare_one(&self, one: Document, other: Side<'_>) -> Result<Drift, ViewFault> {
+    async fn compare_one(&self, one: Document, other: Site<'_>) -> Result<Drift, ViewFault> {
         let mut one = Some(one);
         let mut drift = Drift::default();
         for attempt in 1..=TRIES_MAX {
@@ -170,15 +141,14 @@ impl ReadModels {
 
     async fn compare_totals(
         &self,
-        projection: &Projection,
-        former: u32,
-        version: u32,
+        former: Site<'_>,
+        version: Site<'_>,
     ) -> Result<Drift, ReadModelError> {
         let mut drift = Drift::default();
         for attempt in 1..=TRIES_MAX {
             drift = Drift::default();
-            let one = self.all_totals(projection, former).await?;
-            let other = self.all_totals(projection, version).await?;
+            let one = self.all_totals(former).await?;
+            let other = self.all_totals(version).await?;
             for key in one.keys().chain(other.keys().filter(|key| !one.contains_key(*key))) {
                 drift.note(key, None, total_difference(one.get(key), other.get(key)));
             }
@@ -194,13 +164,12 @@ impl ReadModels {
     /// All totals of a version.
     pub(in crate::projection) async fn all_totals(
         &self,
-        projection: &Projection,
-        version: u32,
+        site: Site<'_>,
     ) -> Result<std::collections::BTreeMap<String, crate::projection::Total>, ReadModelError> {
         let mut all = std::collections::BTreeMap::new();
         let mut list = TotalsList::new().limit(PAGE);
         loop {
-            let page = self.totals_of(projection, version, &list).await?;
+            let page = self.totals_of(site, &list).await?;
             all.extend(page.items);
             let Some(next) = page.next else { return Ok(all) };
             list = TotalsList::new().limit(PAGE).after(next);

@@ -70,14 +70,8 @@ impl ReadModels {
     }
 
     async fn remove_documents(&self, partition: &str) -> Result<(), ReadModelError> {
-        let query = ViewQuery {
-            kinds: vec![Kind::View, Kind::Part, Kind::Guard, Kind::Contribution, Kind::Total],
-            filters: Vec::new(),
-            sort: "key".to_owned(),
-            is_descending: false,
-            after: None,
-            limit: u32::try_from(WRITES_MAX).unwrap_or(1),
-        };
+        let limit = u32::try_from(WRITES_MAX).unwrap_or(1);
+        let query = ViewQuery::of(Kind::MADE.to_vec(), limit);
         let mut conflicts = 0;
         loop {
             let found = self.views().query(partition, &query).await?;

@@ -50,11 +50,7 @@ async fn apply(fixture: &Fixture, handler: &ProjectionHandler, page: &Page) -> T
     Took { reads, batches, others: counts.total - reads - batches }
 }
 
-async fn handler(
-    fixture: &Fixture,
-    views: &CosmosViews,
-    projection: &Projection,
-) -> ProjectionHandler {
+fn handler(fixture: &Fixture, views: &CosmosViews, projection: &Projection) -> ProjectionHandler {
     let (views, store) = (Arc::new(views.clone()), Arc::new(fixture.store.clone()));
     ProjectionHandler::new(projection.clone(), 1, views, store)
 }
@@ -75,7 +71,7 @@ async fn a_view_takes_one_read_and_one_write_a_page_at_the_most() {
     let projection = projection.get(StreamSummary::NAME).unwrap();
     let streams = STREAMS as u64;
 
-    let new = handler(&fixture, &views, projection).await;
+    let new = handler(&fixture, &views, projection);
     let page = appended(&fixture).await;
     let took = apply(&fixture, &new, &page).await;
     assert!(
@@ -90,7 +86,7 @@ async fn a_view_takes_one_read_and_one_write_a_page_at_the_most() {
     assert!(took.reads == 0 && took.others == 0, "what was written is remembered: {took:?}");
     assert_eq!(new.applied().writes, 2 * streams);
 
-    let other = handler(&fixture, &views, projection).await;
+    let other = handler(&fixture, &views, projection);
     let third = appended(&fixture).await;
     let took = apply(&fixture, &other, &third).await;
     assert!(took.reads == streams && took.others == 0, "one read of each view: {took:?}");
@@ -100,7 +96,7 @@ async fn a_view_takes_one_read_and_one_write_a_page_at_the_most() {
     for repeated in [&page, &next, &third] {
         assert_eq!(apply(&fixture, &other, repeated).await, nothing, "repeats cost nothing");
     }
-    let again = handler(&fixture, &views, projection).await;
+    let again = handler(&fixture, &views, projection);
     let took = apply(&fixture, &again, &third).await;
     assert_eq!(took, Took { reads: streams, ..nothing }, "repeats are not written");
 }
@@ -114,7 +110,7 @@ async fn a_contribution_and_its_totals_take_one_batch() {
     let shards = u64::from(projection.definition().shards);
     let streams = STREAMS as u64;
 
-    let new = handler(&fixture, &views, projection).await;
+    let new = handler(&fixture, &views, projection);
     let page = appended(&fixture).await;
     let took = apply(&fixture, &new, &page).await;
     // One total in each shard, which may have been there.
@@ -126,7 +122,7 @@ async fn a_contribution_and_its_totals_take_one_batch() {
         "a contribution each, a total each time"
     );
 
-    let other = handler(&fixture, &views, projection).await;
+    let other = handler(&fixture, &views, projection);
     let next = appended(&fixture).await;
     let took = apply(&fixture, &other, &next).await;
     assert!(took.reads == streams + shards && took.others == 0, "{took:?}");
