@@ -2,4 +2,5 @@
 
 mod cost;
 mod shared_log;
+mod topology;
 mod versions;
