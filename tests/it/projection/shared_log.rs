@@ -1,4 +1,4 @@
-//! The summaries of a whole log, built by workers that are killed, against figures that are computed from
+//! The summaries of a whole log, built by processes that are killed, against figures that are computed from
 //! the file alone.
 #![allow(clippy::print_stderr, reason = "a test that uses another log says so")]
 
@@ -23,7 +23,7 @@ use tokio::time::timeout;
 
 use crate::cli::program::{Place, Running, SAMPLE};
 
-/// The workers that are killed.
+/// The processes that are killed.
 const KILLS: u64 = 3;
 /// Far above what a build takes, with the time until each lease is free again, on a busy machine.
 const TIME_MAX: Duration = Duration::from_mins(8);
@@ -100,7 +100,7 @@ async fn found(read_models: &ReadModels) -> BTreeMap<String, Expected> {
     }
 }
 
-/// The transactions that are not in the summaries yet; nothing before a worker has begun.
+/// The transactions that are not in the summaries yet; nothing before somebody has begun.
 async fn left(read_models: &ReadModels) -> Option<u64> {
     let overview = read_models.overview(StreamSummary::NAME, 1).await.unwrap();
     let of_each = overview.leases.iter().map(|lease| Some(lease.lag?.transactions));
@@ -108,34 +108,34 @@ async fn left(read_models: &ReadModels) -> Option<u64> {
     (!all.is_empty()).then(|| all.iter().sum())
 }
 
-/// Kills workers while they build, and lets the last one finish; gives how many were killed on the way.
+/// Kills whoever builds, and lets the last one finish; gives how many were killed on the way.
 async fn build(place: &Place, read_models: &ReadModels) -> u64 {
-    let start = || place.spawn(&["worker", "--output", "json"]);
-    let mut worker: Running = start();
+    // One read model: workers would build all of them.
+    let start =
+        || place.spawn(&["projections", "rebuild", StreamSummary::NAME, "--output", "json"]);
+    let mut builder: Running = start();
     let (mut kills, mut most) = (0, 0);
-    loop {
-        let Some(left) = left(read_models).await else {
-            tokio::time::sleep(LOOK_AGAIN).await;
-            continue;
-        };
+    while kills < KILLS {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        let Some(left) = left(read_models).await else { continue };
         most = most.max(left);
+        if left == 0 {
+            break;
+        }
         // After a quarter, a half and three quarters.
-        if kills < KILLS && left > 0 && left * (KILLS + 1) <= most * (KILLS - kills) {
-            worker.kill();
-            worker = start();
+        if left * (KILLS + 1) <= most * (KILLS - kills) {
+            builder.kill();
+            builder = start();
             kills += 1;
         }
-        if left == 0 {
-            worker.interrupt();
-            assert_eq!(worker.wait().code, 0);
-            return kills;
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
     }
+    let built = tokio::task::spawn_blocking(move || builder.wait()).await.unwrap();
+    assert_eq!(built.code, 0, "{built:?}");
+    kills
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_summaries_of_a_log_are_those_of_its_file_although_workers_are_killed() {
+async fn the_summaries_of_a_log_are_those_of_its_file_although_builders_are_killed() {
     let place = Place::new();
     let mut local = place.spawn(&["local", "--port", "0", "--partitions", "2", "--output", "json"]);
     let ready: Value = serde_json::from_str(&local.line()).unwrap();
