@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cosmos_event_store::{
     RecordedEvent,
+    feed::{CosmosLeases, LeaseStore as _, Operation, documents::Document},
     projection::{
         Adds, Catalog, Code, Definition, List, ReadModels, RebuildOptions, ReceiptToken, Totals,
         TotalsList, Unreadable, ViewKey, Views, Waited,
@@ -178,4 +179,42 @@ async fn a_rebuild_that_leaves_readers_alone_keeps_hosts_from_switching() {
     assert_eq!(rebuilt(&newer, &options).await, Some(1));
     assert!(!automatic().await);
     assert_eq!(rebuilt(&newer, &RebuildOptions::new("newer")).await, Some(2));
+}
+
+#[tokio::test]
+async fn readers_find_views_while_the_version_that_they_remember_is_removed() {
+    let fixture = Fixture::new().await;
+    fixture.given("s-0", &events(3)).await;
+    let counted = Counted { code: 1, shards: 4 };
+    let operator = read_models(&fixture, counted).await;
+    let how = RebuildOptions::new("operator");
+    assert_eq!(rebuilt(&operator, &how).await, Some(1));
+    // As after some minutes: nothing is left of the host that built it, and nobody has to be waited for.
+    let leases = CosmosLeases::open(&options(fixture.endpoint.endpoint()), "leases", "counted@1")
+        .await
+        .unwrap();
+    for found in leases.list().await.unwrap() {
+        if matches!(found.document, Document::Host(_)) {
+            let delete = Operation::Delete { id: found.document.id(), etag: found.etag };
+            leases.commit(vec![delete]).await.unwrap();
+        }
+    }
+    // Of another process, which does not know of what the operator does.
+    let reader = read_models(&fixture, counted).await;
+    let reading = async {
+        loop {
+            let view = reader.view("counted", "s-0", &ViewKey::Stream).await.unwrap();
+            assert_eq!(view.map(|view| view.sequence_number), Some(3));
+            tokio::task::yield_now().await;
+        }
+    };
+    let removing = async {
+        assert_eq!(rebuilt(&operator, &how).await, Some(2));
+        operator.clean_up("counted").await
+    };
+    let removed = tokio::select! {
+        removed = tokio::time::timeout(TIME_MAX, removing) => removed.unwrap(),
+        () = reading => unreachable!(),
+    };
+    assert_eq!(removed, Ok(vec![1]));
 }
