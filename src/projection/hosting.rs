@@ -348,7 +348,13 @@ impl ProjectionHost {
         }
         due.remove(&key);
         if read_models.overview(name, version.number).await?.parked.is_empty() {
-            read_models.switch(name, version.number).await?;
+            let now = read_models.account().clock.now().as_second();
+            let registry = read_models.registry();
+            let changing = registry.change(name, |versions| {
+                let is_changed = versions.switch_by_itself(version.number, now);
+                Ok((is_changed, is_changed))
+            });
+            read_models.switched(name, version.number, changing.await?);
         }
         Ok(())
     }
@@ -399,10 +405,14 @@ impl ReadModels {
             let is_changed = versions.switch(version, now)?;
             Ok((is_changed, is_changed))
         });
-        if changed.await? {
+        self.switched(name, version, changed.await?);
+        Ok(())
+    }
+
+    fn switched(&self, name: &str, version: u32, is_changed: bool) {
+        if is_changed {
             tracing::info!(projection = name, version, "readers use another version");
         }
         self.forget_live();
-        Ok(())
     }
 }

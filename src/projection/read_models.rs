@@ -38,7 +38,7 @@ use crate::{
 
 /// How long it is remembered which version is live: for that long readers may use the former one, which is
 /// kept up to date.
-const LIVE_TIME: Duration = Duration::from_secs(1);
+pub(super) const LIVE_TIME: Duration = Duration::from_secs(1);
 /// The logical partitions that are asked at the same time.
 const PARTITIONS_AT_ONCE: usize = 16;
 /// The container with the places of processors.

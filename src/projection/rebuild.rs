@@ -174,6 +174,10 @@ impl ReadModels {
                 let former = versions.live().map(|version| version.number);
                 let before = versions.clone();
                 let number = versions.begin(code, now)?;
+                if !options.switches || options.stops_at_drift {
+                    // It may be one that hosts of newer code began, which they would let readers use.
+                    versions.hold(number);
+                }
                 Ok((*versions != before, (number, former)))
             })
             .await?;

@@ -153,6 +153,24 @@ impl Versions {
         number
     }
 
+    /// Leaves it to an operator when a version becomes live, where readers have another one.
+    pub fn hold(&mut self, number: u32) {
+        if self.live().is_none() {
+            return;
+        }
+        if let Some(version) = self.versions.iter_mut().find(|version| version.number == number) {
+            version.is_automatic = false;
+        }
+    }
+
+    /// Lets readers use a version that becomes live by itself, if it is still to do so. Says whether
+    /// something has changed.
+    pub fn switch_by_itself(&mut self, number: u32, now: i64) -> bool {
+        let is_due =
+            |version: &Version| version.is_automatic && version.state == VersionState::Building;
+        self.get(number).is_some_and(is_due) && self.switch(number, now).unwrap_or_default()
+    }
+
     /// Lets readers use a version from now on; the one that they used becomes the previous one. Says whether
     /// something has changed.
     ///
@@ -257,6 +275,27 @@ mod tests {
         assert_eq!(versions.begin(ONE, 3), Err(VersionFault::OlderCode { code: 1, found: 2 }));
         assert_eq!(versions.begin(TWO, 3), Ok(2));
         assert!(!versions.get(2).unwrap().is_automatic);
+    }
+
+    #[test]
+    fn what_an_operator_holds_does_not_become_live_by_itself() {
+        let mut versions = Versions::default();
+        versions.begin(ONE, 1).unwrap();
+        versions.hold(1);
+        assert!(versions.switch_by_itself(1, 2), "readers have nothing else");
+        assert!(!versions.switch_by_itself(1, 3));
+        versions.register(TWO, 4).unwrap();
+        assert_eq!(versions.begin(TWO, 5), Ok(2));
+        versions.hold(2);
+        assert!(!versions.switch_by_itself(2, 6));
+        assert_eq!(states(&versions), [(1, VersionState::Live), (2, VersionState::Building)]);
+        assert_eq!(versions.switch(2, 7), Ok(true));
+        versions.switch(1, 8).unwrap();
+        versions.register(Code { version: 3, ..ONE }, 9).unwrap();
+        assert!(versions.switch_by_itself(3, 10));
+        versions.switch(1, 11).unwrap();
+        assert!(!versions.switch_by_itself(3, 12), "readers went back");
+        assert!(!versions.switch_by_itself(9, 13));
     }
 
     #[test]

@@ -26,9 +26,9 @@ Examples:
   cosmos-es projections view stream-summary quote-1";
 
 const VIEWS_EXAMPLES: &str = "\
-Filters and sorting are by the fields that the projection declares, and by key, which is the stream. A value is
-read as JSON where it is a number, true, false or null, and as text otherwise; \"quotes\" make anything a text.
---page takes what the page before gave. With --output json the result is one object: items and next.
+Filters are by the fields that the projection declares; sorting is by them or by key, which is the stream. A
+value is read as JSON where it is a number, true, false or null, and as text otherwise; \"quotes\" make anything
+a text. --page takes what the page before gave. With --output json the result is one object: items and next.
 
 Examples:
   cosmos-es projections views stream-summary

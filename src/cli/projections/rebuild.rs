@@ -135,9 +135,9 @@ pub(super) async fn run(
 fn of_projection(error: RebuildError, name: &str) -> CliError {
     match error {
         RebuildError::Parked { version, streams } => CliError::Parked(format!(
-            "{} of version {version} parked, so it does not become live: `cosmos-es parked --processor \
-             {name}@{version}` says why; let them be tried again with `redrive` and call again, or give the version \
-             up with `cosmos-es projections clean {name} --version {version}`",
+            "{} parked in version {version}, so it does not become live: `cosmos-es parked --processor \
+             {name}@{version}` says why; let what is parked be tried again with `redrive` and call again, or give the \
+             version up with `cosmos-es projections clean {name} --version {version}`",
             if streams == 1 { "1 stream is".to_owned() } else { format!("{streams} streams are") },
         )),
         other => other.into(),

@@ -9,20 +9,26 @@ use std::{cmp::Ordering, collections::BTreeMap};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::{
     InvalidToken, PARTITIONS_AT_ONCE, ReadModelError, ReadModels, View, merged,
     receipt::{decode, encode},
 };
-use crate::projection::{
-    Document, Found, Kind, Projection, Total, ViewFault, ViewQuery, definition::Site,
-    order::sort_text,
+use crate::{
+    event::write_infallibly,
+    projection::{
+        Document, Found, Kind, Projection, Total, ViewFault, ViewQuery, definition::Site,
+        order::sort_text,
+    },
 };
 
 /// The most views of a page.
 pub(super) const LIST_MAX: u32 = 1000;
 /// The field by which everything can be sorted: the stream, or the key of a total.
 const KEY: &str = "key";
+/// The bytes of a hash that tells lists apart.
+const IDENTITY_BYTES: usize = 16;
 
 /// Which views of a projection, in which order.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,7 +136,13 @@ impl List {
         let filters: Vec<_> =
             self.filters.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let direction = if self.is_descending { "-" } else { "+" };
-        format!("{name} {direction}{} {}", self.sort, filters.join(" "))
+        let text = format!("{name} {direction}{} {}", self.sort, filters.join(" "));
+        // Values to filter by have any length, and a token has not.
+        let mut identity = String::with_capacity(IDENTITY_BYTES.saturating_mul(2));
+        for byte in Sha256::digest(text).iter().take(IDENTITY_BYTES) {
+            write_infallibly(&mut identity, format_args!("{byte:02x}"));
+        }
+        identity
     }
 }
 
@@ -287,5 +299,30 @@ impl ReadModels {
         }
         let next = last.filter(|_| has_more).map(|after| token(identity, after));
         Ok(Listed { items, next })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_goes_on_with_its_own_list_however_long_its_filters_are() {
+        let long = |end: &str| format!("{}{end}", "\u{e9}".repeat(5000));
+        let list = List::new().filter("a", long("1")).filter("b", 1).sort("a");
+        // Nothing that a document is sorted by is longer.
+        let text = sort_text(&Value::from("\n".repeat(200)), &"\u{e9}".repeat(130));
+        let next = token(list.identity("name"), text.clone());
+        assert_eq!(place(&next, &list.identity("name")), Ok(text));
+        let others = [
+            list.clone().filter("a", long("2")),
+            list.clone().filter("b", "1"),
+            list.clone().sort("b"),
+            list.clone().descending(),
+        ];
+        for other in others {
+            assert_eq!(place(&next, &other.identity("name")), Err(InvalidToken), "{}", other.sort);
+        }
+        assert_eq!(place(&next, &list.identity("other")), Err(InvalidToken));
     }
 }

@@ -1,6 +1,6 @@
 //! The views of two versions of a read model, compared.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 
@@ -79,13 +79,22 @@ impl ReadModels {
                 }
                 Compare::All => None,
             };
+            // Of a sample: those of the first end, which the last one may reach.
+            let mut seen = HashSet::new();
             for is_descending in [false, true] {
                 let kinds = vec![Kind::View, Kind::Part, Kind::Guard];
-                let limit = each.unwrap_or(PAGE).min(PAGE);
-                let mut query = ViewQuery { is_descending, ..ViewQuery::of(kinds, limit) };
+                let mut left = each.unwrap_or(u32::MAX);
+                let mut query = ViewQuery { is_descending, ..ViewQuery::of(kinds, left.min(PAGE)) };
                 let is_whole = loop {
-                    let page = self.views().query(&partition, &query).await?;
+                    let mut page = self.views().query(&partition, &query).await?;
                     let is_last = !query.go_on(&page);
+                    left = left.saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
+                    query.limit = left.min(PAGE);
+                    if is_descending {
+                        page.retain(|found| !seen.contains(&found.document.id));
+                    } else if each.is_some() {
+                        seen.extend(page.iter().map(|found| found.document.id.clone()));
+                    }
                     let compared: Vec<_> = page
                         .into_iter()
                         .map(|found| self.compare_one(found.document, other).boxed())
@@ -95,7 +104,7 @@ impl ReadModels {
                     for one in compared {
                         drift.add(one);
                     }
-                    if is_last || each.is_some() {
+                    if is_last || left == 0 {
                         break is_last;
                     }
                 };

@@ -1,13 +1,20 @@
 //! Removing versions that nobody needs any more: their documents, and the places of their processors.
 
+use std::time::Duration;
+
+use tokio::time::sleep;
+
 use crate::{
     feed::{LeaseStore as _, OPERATIONS_MAX, Operation},
     projection::{
         Kind, ReadModelError, ReadModels, Version, VersionState, ViewFault, ViewQuery, Write,
-        definition::partition_key, store::WRITES_MAX,
+        definition::partition_key, read_models::LIVE_TIME, store::WRITES_MAX,
     },
 };
 
+/// How long readers may use a version after it was live: as long as they remember it and a read takes, and a
+/// second because times of versions are whole ones.
+const READERS_TIME: Duration = LIVE_TIME.saturating_mul(3);
 /// How often documents that change while they are removed are read again.
 const TRIES_MAX: u32 = 5;
 
@@ -47,15 +54,19 @@ impl ReadModels {
     pub async fn remove(&self, name: &str, number: u32) -> Result<(), ReadModelError> {
         let now = self.account().clock.now().as_second();
         let registry = self.registry();
-        let shards = registry
+        let (shards, since) = registry
             .change(name, |versions| {
                 let before = versions.clone();
                 versions.give_up(number, now)?;
-                let shards = versions.get(number).map(|version| version.shards);
-                Ok((*versions != before, shards.unwrap_or_default()))
+                let version = before.get(number).map(|version| (version.shards, version.since));
+                Ok((*versions != before, version.unwrap_or_default()))
             })
             .await?;
         self.wait_left(name, number).await?;
+        // Where no host had to leave, readers may still take it for the live one.
+        let now = self.account().clock.now().as_second();
+        let passed = u64::try_from(now.saturating_sub(since)).unwrap_or_default();
+        sleep(READERS_TIME.saturating_sub(Duration::from_secs(passed))).await;
         for shard in 0..shards {
             self.remove_documents(&partition_key(name, number, shard)).await?;
         }

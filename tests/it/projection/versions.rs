@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use cosmos_event_store::{
     RecordedEvent,
+    feed::{CosmosLeases, LeaseStore as _, Operation, documents::Document},
     projection::{
-        Adds, Catalog, Definition, List, ReadModels, ReceiptToken, Totals, TotalsList, Unreadable,
-        ViewKey, Views, Waited,
+        Adds, Catalog, Code, Definition, List, ReadModels, RebuildOptions, ReceiptToken, Totals,
+        TotalsList, Unreadable, ViewKey, Views, Waited,
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -143,4 +144,77 @@ async fn readers_of_newer_code_use_the_version_of_the_older_until_theirs_is_buil
     };
     let (ran, ()) = tokio::join!(old_host.run(None, &stop_old, TIME_MAX), watching);
     assert_eq!(ran.unwrap().len(), 2);
+}
+
+/// Builds a version until everything is in, and gives the version that readers use then.
+async fn rebuilt(read_models: &ReadModels, options: &RebuildOptions) -> Option<u32> {
+    let stop = CancellationToken::new();
+    let rebuilding = read_models.rebuild("counted", options, |_| {}, &stop);
+    tokio::time::timeout(TIME_MAX, rebuilding).await.unwrap().unwrap();
+    let versions = read_models.registry().get("counted").await.unwrap();
+    versions.live().map(|live| live.number)
+}
+
+#[tokio::test]
+async fn a_rebuild_that_leaves_readers_alone_keeps_hosts_from_switching() {
+    let fixture = Fixture::new().await;
+    fixture.given("s-0", &events(3)).await;
+    let older = read_models(&fixture, Counted { code: 1, shards: 4 }).await;
+    assert_eq!(rebuilt(&older, &RebuildOptions::new("older")).await, Some(1));
+    // As a host of newer code does when it begins.
+    let newer = read_models(&fixture, Counted { code: 2, shards: 7 }).await;
+    let code = Code { version: 2, shards: 7 };
+    let registering = newer.registry();
+    let registering =
+        registering.change("counted", |versions| Ok((versions.register(code, 1)?, ())));
+    registering.await.unwrap();
+    let automatic = async || {
+        let versions = newer.registry().get("counted").await.unwrap();
+        versions.get(2).unwrap().is_automatic
+    };
+    assert!(automatic().await);
+    let mut options = RebuildOptions::new("newer");
+    options.stops_at_drift = true;
+    // Each event counts twice, so the two differ.
+    assert_eq!(rebuilt(&newer, &options).await, Some(1));
+    assert!(!automatic().await);
+    assert_eq!(rebuilt(&newer, &RebuildOptions::new("newer")).await, Some(2));
+}
+
+#[tokio::test]
+async fn readers_find_views_while_the_version_that_they_remember_is_removed() {
+    let fixture = Fixture::new().await;
+    fixture.given("s-0", &events(3)).await;
+    let counted = Counted { code: 1, shards: 4 };
+    let operator = read_models(&fixture, counted).await;
+    let how = RebuildOptions::new("operator");
+    assert_eq!(rebuilt(&operator, &how).await, Some(1));
+    // As after some minutes: nothing is left of the host that built it, and nobody has to be waited for.
+    let leases = CosmosLeases::open(&options(fixture.endpoint.endpoint()), "leases", "counted@1")
+        .await
+        .unwrap();
+    for found in leases.list().await.unwrap() {
+        if matches!(found.document, Document::Host(_)) {
+            let delete = Operation::Delete { id: found.document.id(), etag: found.etag };
+            leases.commit(vec![delete]).await.unwrap();
+        }
+    }
+    // Of another process, which does not know of what the operator does.
+    let reader = read_models(&fixture, counted).await;
+    let reading = async {
+        loop {
+            let view = reader.view("counted", "s-0", &ViewKey::Stream).await.unwrap();
+            assert_eq!(view.map(|view| view.sequence_number), Some(3));
+            tokio::task::yield_now().await;
+        }
+    };
+    let removing = async {
+        assert_eq!(rebuilt(&operator, &how).await, Some(2));
+        operator.clean_up("counted").await
+    };
+    let removed = tokio::select! {
+        removed = tokio::time::timeout(TIME_MAX, removing) => removed.unwrap(),
+        () = reading => unreachable!(),
+    };
+    assert_eq!(removed, Ok(vec![1]));
 }
