@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::{ReadModelError, ReadModels, ViewFault};
 use crate::feed::{
     CaughtUp, CosmosFeed, LeaseStore,
-    documents::Document,
+    documents::{Document, Stored},
     liveness::{EXPIRY, Observer, Sighting},
 };
 
@@ -113,7 +113,10 @@ impl ReadModels {
         version: u32,
         but: Option<&str>,
     ) -> Result<BTreeMap<String, u64>, ReadModelError> {
-        let hosts = self.overview(name, version).await?.hosts.into_iter();
+        let overview = self.overview(name, version).await?;
+        // The document of a host that has left stays for a while.
+        let members = overview.topology.map(|topology| topology.members).unwrap_or_default();
+        let hosts = overview.hosts.into_iter().filter(|host| members.contains(&host.incarnation));
         let others = hosts.filter(|host| but != Some(host.incarnation.as_str()));
         Ok(others.map(|host| (host.incarnation, host.beat)).collect())
     }
@@ -125,19 +128,7 @@ impl ReadModels {
         let mut observer = Observer::new(EXPIRY);
         let begun = Instant::now();
         loop {
-            let sightings: Vec<Sighting> = leases
-                .list()
-                .await?
-                .into_iter()
-                .filter_map(|found| match found.document {
-                    Document::Host(host) => Some(Sighting {
-                        incarnation: host.incarnation,
-                        etag: found.etag,
-                        stored_at: found.stored_at,
-                    }),
-                    _ => None,
-                })
-                .collect();
+            let sightings = sightings(leases.list().await?);
             // There is no document of this process that says what time it is there: all are as if new.
             let alive = observer.look(begun.elapsed(), 0, &sightings);
             if alive.is_empty() {
@@ -150,4 +141,25 @@ impl ReadModels {
             sleep(LOOK).await;
         }
     }
+}
+
+/// The hosts that have joined and have neither left nor been found dead.
+fn sightings(documents: Vec<Stored<Document>>) -> Vec<Sighting> {
+    let members: Vec<String> = documents
+        .iter()
+        .filter_map(|found| match &found.document {
+            Document::Topology(topology) => Some(topology.members.clone()),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let sighting = |found: Stored<Document>| match found.document {
+        Document::Host(host) if members.contains(&host.incarnation) => Some(Sighting {
+            incarnation: host.incarnation,
+            etag: found.etag,
+            stored_at: found.stored_at,
+        }),
+        _ => None,
+    };
+    documents.into_iter().filter_map(sighting).collect()
 }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 
 use crate::projection::{
-    Document, Drift, Kind, ReadModelError, ReadModels, TotalsList, ViewFault, ViewQuery,
+    Document, Drift, Kind, ReadModelError, ReadModels, TotalsList, ViewFault, ViewQuery, What,
     definition::{Site, partition_key},
     drift::{difference, total_difference},
 };
@@ -30,6 +30,15 @@ pub enum Compare {
     All,
 }
 
+/// Which of two versions is gone through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// The former one.
+    There,
+    /// The new one, for what only it has: the rest is known.
+    Back,
+}
+
 impl ReadModels {
     /// Compares a version with another one. Both may be written meanwhile: what is of different events is
     /// read again.
@@ -49,16 +58,9 @@ impl ReadModels {
         if projection.has_totals() {
             return self.compare_totals(former, version).await;
         }
-        let mut drift = self.compare_views(former, version, how).await?;
+        let mut drift = self.compare_views(former, version, how, Way::There).await?;
         if how == Compare::All {
-            // What only the new one has; the rest is known.
-            let back = self.compare_views(version, former, how).await?;
-            for extra in back.examples {
-                if extra.what == crate::projection::What::Missing {
-                    let what = Some(crate::projection::What::Extra);
-                    drift.note(&extra.key, extra.part.as_deref(), what);
-                }
-            }
+            drift.add(self.compare_views(version, former, how, Way::Back).await?);
         }
         Ok(drift)
     }
@@ -68,6 +70,7 @@ impl ReadModels {
         one: Site<'_>,
         other: Site<'_>,
         how: Compare,
+        way: Way,
     ) -> Result<Drift, ReadModelError> {
         let mut drift = Drift::default();
         for shard in 0..one.shards {
@@ -97,7 +100,7 @@ impl ReadModels {
                     }
                     let compared: Vec<_> = page
                         .into_iter()
-                        .map(|found| self.compare_one(found.document, other).boxed())
+                        .map(|found| self.compare_one(found.document, other, way).boxed())
                         .collect();
                     let compared: Vec<Drift> =
                         stream::iter(compared).buffer_unordered(AT_ONCE).try_collect().await?;
@@ -118,7 +121,12 @@ impl ReadModels {
     }
 
     /// Compares a document with that of another version.
-    async fn compare_one(&self, one: Document, other: Site<'_>) -> Result<Drift, ViewFault> {
+    async fn compare_one(
+        &self,
+        one: Document,
+        other: Site<'_>,
+        way: Way,
+    ) -> Result<Drift, ViewFault> {
         let mut one = Some(one);
         let mut drift = Drift::default();
         for attempt in 1..=TRIES_MAX {
@@ -128,7 +136,11 @@ impl ReadModels {
             let found = self.views().read(&other.partition_of(&stream), &id).await?;
             let found = found.map(|found| found.document);
             let guards = (document.guard(), found.as_ref().and_then(Document::guard));
-            let what = difference(Some(document), found.as_ref());
+            let what = match way {
+                Way::Back if found.is_some() => return Ok(drift),
+                Way::Back => Some(What::Extra),
+                Way::There => difference(Some(document), found.as_ref()),
+            };
             if guards.0 == guards.1 || what.is_none() {
                 drift.note(&stream, document.key.as_deref(), what);
                 return Ok(drift);
