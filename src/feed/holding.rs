@@ -420,7 +420,9 @@ impl Holding {
                     redrive: false,
                     discard: None,
                 };
-                tracing::warn!(attempts, "a key is set aside");
+                // Which processor: a process may have hosts of several.
+                let handler = self.shared.options.handler_name.as_deref().unwrap_or_default();
+                tracing::warn!(attempts, handler, "a key is set aside");
                 self.shared.meter.count(|metrics| {
                     metrics.parked = metrics.parked.saturating_add(1);
                 });

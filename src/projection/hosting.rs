@@ -117,7 +117,8 @@ impl ReadModels {
         let handler = ProjectionHandler::new(projection, version, views, store);
         let leases: Arc<dyn LeaseStore> = Arc::new(self.leases(name, version));
         let feed = Arc::new(feed.clone());
-        let options = options(self.account(), instance);
+        let named = processor_name(name, version);
+        let options = options(self.account(), instance).with_handler_name(named);
         Ok((Processor::new(feed, leases, Arc::new(handler.clone()), options), handler))
     }
 
@@ -144,7 +145,7 @@ impl ReadModels {
 }
 
 fn options(account: &StoreOptions, instance: &str) -> ProcessorOptions {
-    let mut options = ProcessorOptions::new(instance).with_handler_name("projection");
+    let mut options = ProcessorOptions::new(instance);
     options.runs_max = RUNS_MAX;
     options.run_changes_max = RUN_CHANGES_MAX;
     options.attempts_max = u32::MAX;

@@ -97,7 +97,8 @@ impl Site {
     /// A host of one version that knows of no other, as a program with other code is.
     pub(super) async fn host_of(&self, version: u32) -> RunningProcessor {
         let fields = FeedFields::new("/aggregateId", "/sequenceNumber").unwrap();
-        let options = ProcessorOptions::new("old").with_handler_name("projection");
+        let named = format!("{SUMMARY}@{version}");
+        let options = ProcessorOptions::new("old").with_handler_name(named);
         let processor = CosmosProcessor::new(&self.account, "events", fields.with_rising_order())
             .named(format!("{SUMMARY}@{version}"));
         processor.start(options, Arc::new(Idle)).await.unwrap()
