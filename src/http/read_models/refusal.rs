@@ -70,8 +70,8 @@ static NOT_VISIBLE_YET: ProblemType = ProblemType {
     slug: "not-visible-yet",
     status: 504,
     title: "The append is not visible in the read model yet",
-    explanation: "The append of the receipt in `after` is stored, but the read model did not have it within \
-                  `timeout`. Wait for the seconds that `Retry-After` says and repeat the read, with a \
+    explanation: "The read model did not have the append of the receipt in `after` within `timeout`. A \
+                  receipt is given for what is stored; one of another database is never visible here. Wait for the seconds that `Retry-After` says and repeat the read, with a \
                   longer `timeout` if you like. Do not repeat the write. `fresh=true` reads a quote from its \
                   events.",
 };
@@ -99,7 +99,7 @@ pub(super) fn parked(name: &str, receipt: &ReceiptToken, reason: String) -> Prob
 
 /// The append of a receipt is not visible in time.
 pub(super) fn not_visible_yet(name: &str, receipt: &ReceiptToken) -> Problem {
-    Problem::new(&NOT_VISIBLE_YET, "the append is stored, and the read model does not have it yet")
+    Problem::new(&NOT_VISIBLE_YET, "the read model does not have the append of the receipt yet")
         .with("readModel", name)
         .with("stream", receipt.stream())
         .with("sequenceNumber", receipt.sequence_number())
