@@ -5,8 +5,9 @@
 //! left to defaults that the environment can change.
 
 mod failure;
+mod limits;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use azure_core::credentials::{Secret, TokenCredential};
 use azure_data_cosmos::{
@@ -23,8 +24,9 @@ use azure_identity::{
 };
 use thiserror::Error;
 
-pub(crate) use self::failure::{
-    answer_was_lost, is_definite_refusal, may_be_carried_out, status_of,
+pub(crate) use self::{
+    failure::{answer_was_lost, is_definite_refusal, may_be_carried_out, status_of},
+    limits::{TimeLimits, Unanswered},
 };
 use crate::config::{Credential, StoreOptions};
 
@@ -40,16 +42,6 @@ pub(crate) enum ConnectError {
     /// The credential cannot be made from its settings.
     #[error("the credential cannot be used")]
     Credential(#[source] azure_core::Error),
-}
-
-/// How long an operation may take.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TimeLimits {
-    /// With the SDK's own retries.
-    pub(crate) time_max: Duration,
-    /// While it is throttled. Less than the whole, so that throttling is reported as such and not as a
-    /// time-out.
-    pub(crate) throttle_wait_max: Duration,
 }
 
 /// The options of every operation: texts instead of the binary form, a limit of time, and bodies of

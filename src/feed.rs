@@ -65,6 +65,7 @@ mod simulation;
 mod source;
 mod store;
 
+pub(crate) use self::handler::Random;
 pub use self::{
     control::{Control, ControlError, Overview, Positions},
     cosmos::{CosmosFeed, CosmosLeases, CosmosProcessor, FeedFields, InvalidPath, StartError},

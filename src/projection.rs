@@ -44,6 +44,7 @@ mod verify;
 mod versions;
 mod views;
 
+pub(crate) use self::hosting::open_events;
 pub use self::{
     catalog::Catalog,
     cosmos::CosmosViews,

@@ -9,7 +9,7 @@ use azure_data_cosmos::{
         ItemReadOptions, OperationOptions, Precondition, QueryOptions,
     },
 };
-use futures::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture};
+use futures::{FutureExt as _, future::BoxFuture};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -19,15 +19,13 @@ use super::{
 };
 use crate::{
     config::StoreOptions,
-    cosmos::{ConnectError, TimeLimits, connect, operation_options, status_of},
+    cosmos::{TimeLimits, Unanswered, operation_options, status_of},
     event::write_infallibly,
 };
 
 /// How long a request may take, with the SDK's own retries. Handlers are tried again, so it is short.
 const LIMITS: TimeLimits =
     TimeLimits { time_max: Duration::from_secs(10), throttle_wait_max: Duration::from_secs(5) };
-/// What the SDK may take beyond the limit that it was given, before it is cut off.
-const GRACE: Duration = Duration::from_millis(500);
 /// The container.
 const CONTAINER: &str = "read-models";
 
@@ -60,26 +58,17 @@ impl CosmosViews {
     ///
     /// [`ViewFault::Unavailable`] and [`ViewFault::Refused`].
     pub async fn open(options: &StoreOptions) -> Result<Self, ViewFault> {
-        let client = within(async { Ok(Box::pin(connect(options)).await) }).await?;
-        let client = client.map_err(|error| match error {
-            ConnectError::Account(error) => fault(&error),
-            ConnectError::Credential(_) => {
-                ViewFault::Refused("the credential cannot be used".to_owned())
-            }
-        })?;
-        let database = client.database_client(&options.database);
-        let container = within(Box::pin(database.container_client(CONTAINER, None))).await?;
+        let container = LIMITS.open(options, CONTAINER).await.map_err(unanswered)?;
         Ok(Self { container })
     }
 
     async fn read_one(&self, partition: &str, id: &str) -> Result<Option<Found>, ViewFault> {
         let options = ItemReadOptions::default().with_operation_options(options());
         let reading = Box::pin(self.container.read_item(partition.to_owned(), id, Some(options)));
-        let response = match tokio::time::timeout(LIMITS.time_max + GRACE, reading).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) if status_of(&error) == (404, 0) => return Ok(None),
-            Ok(Err(error)) => return Err(fault(&error)),
-            Err(_) => return Err(late()),
+        let response = match LIMITS.within(reading).await {
+            Ok(response) => response,
+            Err(Unanswered::Failed(error)) if status_of(&error) == (404, 0) => return Ok(None),
+            Err(other) => return Err(unanswered(other)),
         };
         let raw = response.into_model::<Box<RawValue>>().map_err(|error| fault(&error))?;
         read(&raw).map(Some)
@@ -97,7 +86,7 @@ impl CosmosViews {
         let batch = batch(partition, &writes).map_err(|error| fault(&error))?;
         let options = BatchOptions::default().with_operation_options(options());
         let sending = self.container.execute_transactional_batch(batch, Some(options));
-        let response = within(Box::pin(sending)).await?;
+        let response = LIMITS.within(Box::pin(sending)).await.map_err(unanswered)?;
         let is_committed = u16::from(response.status().status_code()) == 200;
         let results = response.into_model().map_err(|error| fault(&error))?;
         let results = results.results();
@@ -123,9 +112,10 @@ impl CosmosViews {
             .with_parameter("@kind", kind)
             .map_err(|error| fault(&error))?;
         let starting = self.container.query_items::<u64>(query, scope, Some(options));
-        let mut pages = within(Box::pin(starting)).await?.into_pages();
+        let starting = LIMITS.within(Box::pin(starting)).await.map_err(unanswered)?;
+        let mut pages = starting.into_pages();
         let mut count: u64 = 0;
-        while let Some(page) = next(&mut pages).await? {
+        while let Some(page) = LIMITS.next(&mut pages).await.map_err(unanswered)? {
             count = page.into_items().into_iter().fold(count, u64::saturating_add);
         }
         Ok(count)
@@ -140,9 +130,10 @@ impl CosmosViews {
         let scope = FeedScope::partition(partition.to_owned());
         let query = sql(query).map_err(|error| fault(&error))?;
         let starting = self.container.query_items::<Box<RawValue>>(query, scope, Some(options));
-        let mut pages = within(Box::pin(starting)).await?.into_pages();
+        let starting = LIMITS.within(Box::pin(starting)).await.map_err(unanswered)?;
+        let mut pages = starting.into_pages();
         let mut found = Vec::new();
-        while let Some(page) = next(&mut pages).await? {
+        while let Some(page) = LIMITS.next(&mut pages).await.map_err(unanswered)? {
             for raw in page.into_items() {
                 found.push(read(&raw)?);
             }
@@ -223,28 +214,12 @@ fn read(raw: &RawValue) -> Result<Found, ViewFault> {
     }
 }
 
-/// Waits for something that the SDK does, but not for ever.
-async fn within<T>(
-    work: impl Future<Output = Result<T, CosmosError>> + Send,
-) -> Result<T, ViewFault> {
-    match tokio::time::timeout(LIMITS.time_max + GRACE, work).await {
-        Ok(result) => result.map_err(|error| fault(&error)),
-        Err(_) => Err(late()),
+fn unanswered(unanswered: Unanswered) -> ViewFault {
+    match unanswered {
+        Unanswered::Failed(error) => fault(&error),
+        Unanswered::Credential => ViewFault::Refused("the credential cannot be used".to_owned()),
+        Unanswered::Late => ViewFault::Unavailable("no answer in time".to_owned()),
     }
-}
-
-/// The next page of the SDK; nothing behind the last one.
-async fn next<T>(
-    pages: &mut (impl Stream<Item = Result<T, CosmosError>> + Unpin),
-) -> Result<Option<T>, ViewFault> {
-    match tokio::time::timeout(LIMITS.time_max + GRACE, pages.next()).await {
-        Ok(page) => page.transpose().map_err(|error| fault(&error)),
-        Err(_) => Err(late()),
-    }
-}
-
-fn late() -> ViewFault {
-    ViewFault::Unavailable("no answer in time".to_owned())
 }
 
 /// The text of the SDK's error may have parts of documents and addresses in it; its status has not.

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use super::{Adds, Definition, Totals, Unreadable, ViewKey, Views};
-use crate::event::{RecordedEvent, format_timestamp, parse_timestamp, write_infallibly};
+use super::{Adds, Definition, Totals, Unreadable, ViewKey, Views, order::push_digest};
+use crate::event::{RecordedEvent, format_timestamp, parse_timestamp};
 
 /// The characters of a type that are the key of its total; a longer one ends with its hash instead.
 const TYPE_CHARACTERS_MAX: usize = 96;
@@ -147,9 +146,7 @@ fn key(event_type: &str) -> String {
     }
     let mut key: String = event_type.chars().take(TYPE_CHARACTERS_MAX).collect();
     key.push('~');
-    for byte in Sha256::digest(event_type.as_bytes()).iter().take(8) {
-        write_infallibly(&mut key, format_args!("{byte:02x}"));
-    }
+    push_digest(&mut key, event_type);
     key
 }
 

@@ -136,12 +136,21 @@ impl ReadModels {
     }
 
     pub(super) async fn open_feed(&self) -> Result<CosmosFeed, ReadModelError> {
-        let fields = FeedFields::new("/aggregateId", "/sequenceNumber")
-            .map_err(|error| FeedFault::Refused(error.to_string()))?
-            .with_rising_order();
-        let feed = Box::pin(CosmosFeed::open(self.account(), EVENTS, fields)).await?;
+        let feed = Box::pin(open_events(self.account())).await?;
         Ok(feed.with_page_changes(PAGE_CHANGES))
     }
+}
+
+/// Opens the feed of the events.
+///
+/// # Errors
+///
+/// [`FeedFault`].
+pub(crate) async fn open_events(options: &StoreOptions) -> Result<CosmosFeed, FeedFault> {
+    let fields = FeedFields::new("/aggregateId", "/sequenceNumber")
+        .map_err(|error| FeedFault::Refused(error.to_string()))?
+        .with_rising_order();
+    Box::pin(CosmosFeed::open(options, EVENTS, fields)).await
 }
 
 fn options(account: &StoreOptions, instance: &str) -> ProcessorOptions {

@@ -11,7 +11,7 @@ use super::{
     Document, Found, History, HistoryFault, ViewFault, ViewQuery, ViewStore, Write,
     order::range_of, store::WRITES_MAX,
 };
-use crate::event::RecordedEvent;
+use crate::{event::RecordedEvent, feed::Random};
 
 /// How often something goes wrong, in thousandths, and from which seed it is drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,7 +52,7 @@ struct State {
     versions: Versions,
     commits: u64,
     reads: u64,
-    random: u64,
+    random: Random,
 }
 
 /// Read models in memory, as one client sees them. Clones are the same client.
@@ -67,7 +67,7 @@ pub struct MemoryViews {
 impl MemoryViews {
     /// None yet.
     pub fn new(weather: Weather) -> Self {
-        let state = State { random: weather.seed, ..State::default() };
+        let state = State { random: Random::new(weather.seed), ..State::default() };
         Self { state: Arc::new(Mutex::new(state)), weather, seen: Arc::default() }
     }
 
@@ -109,7 +109,7 @@ impl MemoryViews {
     async fn begin(&self) -> Result<(), ViewFault> {
         let (turns, fails) = {
             let mut state = self.state();
-            let turns = state.draw() % (u64::from(self.weather.turns).saturating_add(1));
+            let turns = state.random.next() % (u64::from(self.weather.turns).saturating_add(1));
             (turns, state.chance(self.weather.refused))
         };
         for _ in 0..turns {
@@ -120,15 +120,8 @@ impl MemoryViews {
 }
 
 impl State {
-    fn draw(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
     fn chance(&mut self, thousandths: u16) -> bool {
-        self.draw() % 1000 < u64::from(thousandths)
+        self.random.next() % 1000 < u64::from(thousandths)
     }
 
     /// The newest version, or the one before it where that is allowed.

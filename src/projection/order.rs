@@ -48,15 +48,20 @@ fn value_text(value: &Value) -> String {
                 push_text(&mut out, text);
             } else {
                 push_text(&mut out, &text.chars().take(BEGINNING).collect::<String>());
-                for byte in Sha256::digest(text.as_bytes()).iter().take(8) {
-                    write_infallibly(&mut out, format_args!("{byte:02x}"));
-                }
+                push_digest(&mut out, text);
             }
         }
         // What is not a scalar cannot be sorted by, and comes first.
         Value::Null | Value::Array(_) | Value::Object(_) => out.push('0'),
     }
     out
+}
+
+/// What tells a text apart that is cut: the first eight bytes of its SHA-256, in hexadecimal digits.
+pub(super) fn push_digest(out: &mut String, text: &str) {
+    for byte in Sha256::digest(text.as_bytes()).iter().take(8) {
+        write_infallibly(out, format_args!("{byte:02x}"));
+    }
 }
 
 /// The bits of a number in an order that is that of the numbers.

@@ -8,17 +8,16 @@ use crate::{
     cli::{CliError, processors::LEASES_CONTAINER, target::Account, worker::figures::Figures},
     cosmos::is_loopback,
     feed::{
-        Control, CosmosFeed, CosmosLeases, FeedFields, Handler, HostFailed, LeaseStore, Processor,
+        Control, CosmosFeed, CosmosLeases, Handler, HostFailed, LeaseStore, Processor,
         ProcessorOptions, documents::Topology, options::POLL_MIN,
     },
+    projection::open_events,
 };
 
 /// How long a host that is told to stop may finish what it has begun.
 pub(in crate::cli) const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often it is looked whether the host is in trouble.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// The container that is watched.
-const EVENTS_CONTAINER: &str = "events";
 
 /// What a host works on, and what it is called.
 #[derive(Debug, Clone)]
@@ -75,10 +74,7 @@ impl Work {
 
 /// Opens the feed of the events.
 pub(in crate::cli) async fn open_feed(account: &Account) -> Result<CosmosFeed, CliError> {
-    let fields = FeedFields::new("/aggregateId", "/sequenceNumber")
-        .map_err(|error| CliError::Usage(error.to_string()))?
-        .with_rising_order();
-    Ok(Box::pin(CosmosFeed::open(&account.options, EVENTS_CONTAINER, fields)).await?)
+    Ok(open_events(&account.options).await?)
 }
 
 /// A host that runs, and what was last said of it. It ends at once when it is dropped.

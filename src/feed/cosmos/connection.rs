@@ -7,11 +7,11 @@ use azure_data_cosmos::{
     options::{ContentResponseOnWrite, OperationOptions},
 };
 
-use futures::{Stream, StreamExt as _};
+use futures::Stream;
 
 use crate::{
     config::StoreOptions,
-    cosmos::{ConnectError, TimeLimits, connect, operation_options, status_of},
+    cosmos::{TimeLimits, Unanswered, operation_options, status_of},
 };
 
 /// How long one request for changes or partitions may take, with the SDK's own retries. A page is large,
@@ -23,10 +23,6 @@ const FEED_TIMES: TimeLimits =
 /// 9 seconds after which it counts as dead.
 const LEASES_TIMES: TimeLimits =
     TimeLimits { time_max: Duration::from_secs(3), throttle_wait_max: Duration::from_secs(1) };
-/// What the SDK may take beyond the limit that it was given, before it is cut off. What it reads about
-/// containers and partitions has no limit of its own.
-const GRACE: Duration = Duration::from_millis(500);
-
 /// What a failure means, in the few kinds that both sides of a processor tell apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -65,6 +61,16 @@ impl Fault {
     }
 }
 
+impl From<Unanswered> for Fault {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Failed(error) => Self::of(&error),
+            Unanswered::Credential => Self::Refused("the credential cannot be used".to_owned()),
+            Unanswered::Late => Self::Unavailable("no answer in time".to_owned()),
+        }
+    }
+}
+
 /// What each kind of requests may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -84,7 +90,7 @@ impl Purpose {
 
     /// After how long one request is cut off.
     pub(super) fn time_max(self) -> Duration {
-        self.limits().time_max + GRACE
+        self.limits().cut_off()
     }
 
     /// The options of its requests. Leases want their documents back, for the time in them.
@@ -101,10 +107,7 @@ impl Purpose {
         self,
         work: impl Future<Output = Result<T, CosmosError>> + Send,
     ) -> Result<T, Fault> {
-        match tokio::time::timeout(self.time_max(), work).await {
-            Ok(result) => result.map_err(|error| Fault::of(&error)),
-            Err(_) => Err(Fault::Unavailable("no answer in time".to_owned())),
-        }
+        Ok(self.limits().within(work).await?)
     }
 
     /// The next page of the SDK; nothing behind the last one.
@@ -112,10 +115,7 @@ impl Purpose {
         self,
         pages: &mut (impl Stream<Item = Result<T, CosmosError>> + Unpin),
     ) -> Result<Option<T>, Fault> {
-        match tokio::time::timeout(self.time_max(), pages.next()).await {
-            Ok(page) => page.transpose().map_err(|error| Fault::of(&error)),
-            Err(_) => Err(Fault::Unavailable("no answer in time".to_owned())),
-        }
+        Ok(self.limits().next(pages).await?)
     }
 }
 
@@ -125,17 +125,7 @@ pub(super) async fn open(
     container: &str,
     purpose: Purpose,
 ) -> Result<ContainerClient, Fault> {
-    let connecting = Box::pin(connect(options));
-    let client = match tokio::time::timeout(purpose.time_max(), connecting).await {
-        Ok(Ok(client)) => client,
-        Ok(Err(ConnectError::Account(error))) => return Err(Fault::of(&error)),
-        Ok(Err(ConnectError::Credential(_))) => {
-            return Err(Fault::Refused("the credential cannot be used".to_owned()));
-        }
-        Err(_) => return Err(Fault::Unavailable("no answer in time".to_owned())),
-    };
-    let database = client.database_client(&options.database);
-    purpose.within(Box::pin(database.container_client(container, None))).await
+    Ok(purpose.limits().open(options, container).await?)
 }
 
 #[cfg(test)]
