@@ -12,6 +12,7 @@
 //! The stored documents are described in `docs/stored-format.md`. This module knows nothing of
 //! aggregates, projections or HTTP; its sub-module `cosmos` is the only one that knows the SDK.
 
+mod account;
 mod append;
 mod changes;
 mod classify;
@@ -32,11 +33,17 @@ use tokio::sync::watch;
 
 pub(crate) use self::document::read_event;
 pub use self::{
+    account::{
+        AccountError, AccountFault, AccountProperties, CONSISTENCY_LEVELS, account_problems,
+        account_properties, check_account,
+    },
     append::{AppendOptions, BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, WINNING_EVENTS_MAX},
     changes::{CONTINUATION_BYTES_MAX, Changes, ChangesFrom, ChangesPage},
     error::{AppendError, BadContinuation, CorruptDocument, ReadError, StoreError, StoreErrorKind},
     list::{Counts, ListStreams, StreamPage, StreamPages, TypeCounts},
-    provision::{ProvisionError, ProvisionReport, provision},
+    provision::{
+        ProvisionError, ProvisionReport, missing_permissions, provision, verify_containers,
+    },
     read::{EventPages, EventStream, Events, ReadStream},
     snapshot::{SNAPSHOT_BYTES_MAX, Snapshot, SnapshotKey, SnapshotOutcome},
     usage::{AppendOutcome, Receipt, SessionToken, Usage},

@@ -4,7 +4,11 @@
 //! [`TARGET`] and the field names below. Payloads, stream ids, keys and tokens are never reported;
 //! of a stream only its category, of which there are few.
 
+mod subscriber;
+
 use std::{fmt, time::Duration};
+
+pub use self::subscriber::{LogError, LogForm, LogOptions, LogPlace};
 
 /// The target of the events.
 pub const TARGET: &str = "cosmos_event_store::operation";

@@ -11,7 +11,7 @@ use crate::{
     feed::{ControlError, FeedFault, HostFailed, InvalidOptions, StoreFault},
     http::{BindError, ServeError},
     projection::{ReadModelError, RebuildError, RegistryError, RollBackError, VersionFault},
-    store::{AppendError, ProvisionError, ReadError, StoreError, StoreErrorKind},
+    store::{AccountError, AppendError, ProvisionError, ReadError, StoreError, StoreErrorKind},
 };
 
 /// Exit code of every failure that has no code of its own.
@@ -86,6 +86,12 @@ pub enum CliError {
     /// A read model is not what it should be; the report says where.
     #[error("{0}")]
     Drift(String),
+    /// The store, or something that it needs, is not as it must be; the report says what.
+    #[error("{0}")]
+    Unwell(String),
+    /// Events could be lost in the account.
+    #[error(transparent)]
+    Account(#[from] AccountError),
     /// The embedded endpoint did not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -221,7 +227,7 @@ impl CliError {
         };
         match store.kind() {
             StoreErrorKind::NotProvisioned => Some("`cosmos-es provision` makes it ready"),
-            StoreErrorKind::Denied => Some("set COSMOS_ES_KEY, or sign in with `az login`"),
+            StoreErrorKind::Denied => Some("`cosmos-es doctor` says what the identity lacks"),
             _ => None,
         }
     }

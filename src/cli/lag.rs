@@ -106,7 +106,7 @@ pub(super) async fn run(
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
-    let mut account = Account::open(args.target.target(), Missing::Refuse).await?;
+    let mut account = Account::open(args.target.target()?, Missing::Refuse).await?;
     let showing = show(&args, &mut account, out);
     let result = if args.watch {
         // Ctrl-C is how a watch ends.

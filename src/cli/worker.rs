@@ -175,7 +175,7 @@ pub(super) async fn run(
         ));
     }
     args.metrics.map(|address| watched::options(address).check_listen()).transpose()?;
-    let account = Account::open(args.target.target(), Missing::Create).await?;
+    let account = Account::open(args.target.target()?, Missing::Create).await?;
     let result = work(&args, &instance, &account, out, stop).await;
     let closed = account.close().await;
     result.and(closed)
@@ -188,6 +188,7 @@ async fn work(
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
+    account.check().await?;
     let store = account.connect().await?;
     let figures = Figures::default();
     let watched = match args.metrics {

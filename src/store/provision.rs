@@ -9,7 +9,8 @@ use thiserror::Error;
 
 use super::{
     cosmos::{
-        Client, EVENTS_CONTAINER, Presence, SNAPSHOTS_CONTAINER, connect, create_or_read_containers,
+        Client, EVENTS_CONTAINER, Presence, SNAPSHOTS_CONTAINER, connect,
+        create_or_read_containers, missing_permissions as permissions_of,
     },
     error::StoreError,
 };
@@ -171,7 +172,8 @@ pub enum ProvisionError {
 /// On loopback, what is missing is created, and paths that the index lacks are added to it. Off loopback
 /// nothing is changed: there, the deployment decides
 /// on throughput and backups, and this only verifies. Whether the account has a single write region
-/// and at least session consistency cannot be read through the SDK, and is not verified here.
+/// and at least session consistency cannot be read through the SDK: [`check_account`](super::check_account)
+/// does that.
 ///
 /// # Errors
 ///
@@ -185,13 +187,59 @@ pub async fn provision(options: &StoreOptions) -> Result<ProvisionReport, Provis
     provision_with(&client, options).await
 }
 
+/// Verifies that a database is ready for an event store. Nothing is created or changed, on loopback neither.
+///
+/// # Errors
+///
+/// [`ProvisionError::Unfit`] with every difference.
+///
+/// # Cancel safety
+///
+/// Nothing is changed.
+pub async fn verify_containers(options: &StoreOptions) -> Result<ProvisionReport, ProvisionError> {
+    let client = Box::pin(connect(options)).await?;
+    look(&client, options, false).await
+}
+
+/// What the identity may not do, container by container: `read`, `write`, or both; empty when all is allowed.
+/// A document that is not there is read and deleted in each container, which changes nothing.
+///
+/// # Errors
+///
+/// [`StoreError`] when it cannot be found out.
+///
+/// # Cancel safety
+///
+/// Nothing is changed.
+pub async fn missing_permissions(
+    options: &StoreOptions,
+) -> Result<Vec<(String, Vec<&'static str>)>, StoreError> {
+    let client = Box::pin(connect(options)).await?;
+    let mut missing = Vec::new();
+    for wanted in wanted_containers() {
+        let name = wanted.name;
+        let lacks = permissions_of(&client, &options.database, &name).await?;
+        if !lacks.is_empty() {
+            missing.push((name, lacks));
+        }
+    }
+    Ok(missing)
+}
+
 /// Does it with a client that is there already.
 pub(super) async fn provision_with(
     client: &Client,
     options: &StoreOptions,
 ) -> Result<ProvisionReport, ProvisionError> {
+    look(client, options, is_loopback(&options.endpoint)).await
+}
+
+async fn look(
+    client: &Client,
+    options: &StoreOptions,
+    create: bool,
+) -> Result<ProvisionReport, ProvisionError> {
     let wanted = wanted_containers();
-    let create = is_loopback(&options.endpoint);
     let found = create_or_read_containers(client, &options.database, &wanted, create).await?;
     let mut report = ProvisionReport { created: Vec::new(), existing: Vec::new() };
     let mut problems = Vec::new();
