@@ -20,9 +20,11 @@ mod cloudevents;
 mod connections;
 mod etag;
 mod feed;
+pub mod figures;
 mod health;
 mod host;
 mod idempotency;
+mod lag;
 pub mod limits;
 mod links;
 mod media;
@@ -143,8 +145,8 @@ impl Service {
         self.answer(app, stop).await
     }
 
-    /// Answers as [`serve`](Self::serve) does, but only `/healthz` and `/metrics`: for a program that is
-    /// watched and serves nothing else.
+    /// Answers as [`serve`](Self::serve) does, but only `/healthz`, `/readyz`, `/metrics` and `/lag`: for a program
+    /// that is watched and serves nothing else.
     ///
     /// # Errors
     ///

@@ -58,7 +58,7 @@ use crate::{
     config::StoreOptions,
     event::{BadInput, NewEvent},
     stream::{ExpectedVersion, StreamId},
-    telemetry::{OperationKind, Outcome},
+    telemetry::{OperationKind, Outcome, figures::Figure, operations::Operations},
 };
 
 /// An event store in one database. Cheap to clone; clones share the connections.
@@ -90,6 +90,8 @@ struct Inner {
     options: StoreOptions,
     /// How many appends were acknowledged.
     appends: watch::Sender<u64>,
+    /// What was done so far.
+    operations: Operations,
 }
 
 /// A value that was read, with what that took.
@@ -121,7 +123,8 @@ impl EventStore {
     }
 
     fn new(connection: Connection, options: StoreOptions) -> Self {
-        Self(Arc::new(Inner { connection, options, appends: watch::Sender::new(0) }))
+        let (appends, operations) = (watch::Sender::new(0), Operations::default());
+        Self(Arc::new(Inner { connection, options, appends, operations }))
     }
 
     /// [Provisions](provision) and connects with one client, which is quicker than one after the
@@ -217,6 +220,17 @@ impl EventStore {
     /// others, or of those whose outcome is unknown, so it is a reason to look early and no more.
     pub fn appends(&self) -> watch::Receiver<u64> {
         self.0.appends.subscribe()
+    }
+
+    /// What was done through this store and its clones, counted by operation: request charge, round trips,
+    /// retries, throttles, outcomes, times. [`telemetry::operations`](crate::telemetry::operations) has the
+    /// names.
+    pub fn figures(&self) -> Vec<Figure> {
+        self.0.operations.figures()
+    }
+
+    fn operations(&self) -> &Operations {
+        &self.0.operations
     }
 
     /// Describes a read of a stream. Nothing is sent, and an invalid stream id is not reported, before

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::table::counted;
 use crate::{
     event::BadInput,
-    feed::{ControlError, FeedFault, HostFailed, InvalidOptions, StoreFault},
+    feed::{ControlError, FeedFault, HostFailed, InvalidOptions, StoreFault, lag::LagError},
     http::{BindError, ServeError},
     projection::{ReadModelError, RebuildError, RegistryError, RollBackError, VersionFault},
     store::{AccountError, AppendError, ProvisionError, ReadError, StoreError, StoreErrorKind},
@@ -153,6 +153,15 @@ impl From<RollBackError> for CliError {
 impl From<RegistryError> for CliError {
     fn from(error: RegistryError) -> Self {
         Self::ReadModel(error.into())
+    }
+}
+
+impl From<LagError> for CliError {
+    fn from(error: LagError) -> Self {
+        match error {
+            LagError::Feed(fault) => fault.into(),
+            LagError::Store(fault) => fault.into(),
+        }
     }
 }
 

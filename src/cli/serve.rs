@@ -10,6 +10,7 @@ use self::inside::Worker;
 use super::{
     CliError,
     args::Format,
+    lag,
     output::Output,
     settings::ProcessSettings,
     target::{Account, Missing},
@@ -96,13 +97,12 @@ async fn serve(
 ) -> Result<(), CliError> {
     let (store, report) = Box::pin(account.provision_and_connect()).await?;
     let figures = Figures::default();
-    let options = match &worker {
-        Some(_) => {
-            let figures = figures.clone();
-            options.with_metrics(move || figures.text())
-        }
-        None => options,
-    };
+    let lag = lag::open(account).await?;
+    let (measured, standing) = (figures.clone(), figures.clone());
+    let options = options
+        .with_lag(lag.clone())
+        .with_standstill(move || standing.standstill())
+        .with_figures(move || measured.now());
     let read_models = views::open(account, store.clone()).await?;
     let options = options.with_read_models(read_models.clone());
     let service = Service::bind(store, options).await?;
@@ -129,7 +129,8 @@ async fn serve(
             worker.run(account, &read_models, &figures, &stop_worker).await;
         }
     };
-    let (served, ()) = tokio::join!(serving, working);
+    let both = async { tokio::join!(serving, working) };
+    let (served, ()) = lag::telling::telling(&lag, both).await;
     Ok(served?)
 }
 

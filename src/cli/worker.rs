@@ -26,6 +26,7 @@ use self::{
 use super::{
     CliError,
     args::{Format, ProcessorArg, TargetArgs, parse_time},
+    lag,
     output::Output,
     say,
     target::{Account, Missing},
@@ -191,16 +192,23 @@ async fn work(
     account.check().await?;
     let store = account.connect().await?;
     let figures = Figures::default();
+    let lag = lag::open(account).await?;
     let watched = match args.metrics {
-        Some(address) => Some(Watched::start(address, store.clone(), figures.clone()).await?),
+        Some(address) => {
+            let lag = lag.clone();
+            Some(Watched::start(address, store.clone(), figures.clone(), lag).await?)
+        }
         None => None,
     };
     let url = watched.as_ref().map(Watched::url);
-    let worked = if args.to == To::Views {
-        keep(args, instance, (store, url), account, &figures, out, stop).await
-    } else {
-        handle(args, instance, url, account, figures, out, stop).await
+    let working = async {
+        if args.to == To::Views {
+            keep(args, instance, (store, url), account, &figures, out, stop).await
+        } else {
+            handle(args, instance, url, account, figures.clone(), out, stop).await
+        }
     };
+    let worked = lag::telling::telling(&lag, Box::pin(working)).await;
     if let Some(watched) = watched {
         watched.end().await;
     }

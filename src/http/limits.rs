@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 
-use super::{BindError, metrics::Source};
-use crate::projection::ReadModels;
+use super::{BindError, health::Standstill, metrics::Source};
+use crate::{feed::lag::LagReader, projection::ReadModels, telemetry::figures::Figure};
 
 /// The port that the service takes unless another is named.
 pub const PORT_DEFAULT: u16 = 8080;
@@ -98,8 +98,12 @@ pub struct ServiceOptions {
     pub feeds_max: usize,
     /// How often a connection with server-sent events says that it is alive.
     pub feed_beat: Duration,
-    /// What `/metrics` answers.
-    pub(super) metrics: Option<Source>,
+    /// What `/metrics` answers besides the figures of the store and of the service.
+    pub(super) figures: Option<Source>,
+    /// What tells how far processors are behind.
+    pub(super) lag: Option<LagReader>,
+    /// What tells why the worker does not work.
+    pub(super) standstill: Option<Standstill>,
     /// What views of quotes and `/read-models` are answered from.
     pub(super) read_models: Option<ReadModels>,
 }
@@ -116,7 +120,9 @@ impl Default for ServiceOptions {
             connections_max: CONNECTIONS_MAX,
             feeds_max: FEEDS_MAX,
             feed_beat: FEED_BEAT,
-            metrics: None,
+            figures: None,
+            lag: None,
+            standstill: None,
             read_models: None,
         }
     }
@@ -175,11 +181,32 @@ impl ServiceOptions {
         self
     }
 
-    /// Sets what `/metrics` answers: a text in the text format of Prometheus, version 0.0.4. It is asked
+    /// Sets what `/metrics` answers besides the figures of the store and of the service itself. It is asked
     /// for with every request, and must not block.
     #[must_use]
-    pub fn with_metrics(mut self, text: impl Fn() -> String + Send + Sync + 'static) -> Self {
-        self.metrics = Some(Source::new(text));
+    pub fn with_figures(
+        mut self,
+        figures: impl Fn() -> Vec<Figure> + Send + Sync + 'static,
+    ) -> Self {
+        self.figures = Some(Source::new(figures));
+        self
+    }
+
+    /// Sets what tells how far processors are behind, for `/lag`. Without it there is nothing at that path.
+    #[must_use]
+    pub fn with_lag(mut self, reader: LagReader) -> Self {
+        self.lag = Some(reader);
+        self
+    }
+
+    /// Sets what tells why a worker in the process does not work, where it does not: `/readyz` is then 503 with
+    /// that reason. It is asked with every request, and must not block.
+    #[must_use]
+    pub fn with_standstill(
+        mut self,
+        reason: impl Fn() -> Option<&'static str> + Send + Sync + 'static,
+    ) -> Self {
+        self.standstill = Some(Standstill::new(reason));
         self
     }
 

@@ -50,6 +50,7 @@ pub(super) async fn observe(
     answer.headers_mut().insert(REQUEST_ID, id.header().clone());
     let status = answer.status();
     let elapsed = shared.elapsed().saturating_sub(started);
+    shared.answered.add(&method, route, status, elapsed);
     let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     if status.is_server_error() {
         tracing::info!(

@@ -12,7 +12,7 @@ use serde_json::json;
 use utoipa::openapi::OpenApi;
 
 use super::{
-    answer, feed, health, metrics, observe, openapi,
+    answer, feed, health, lag, metrics, observe, openapi,
     parameters::{NamePath, Parameters},
     problem::{METHOD_NOT_ALLOWED, PROBLEM_TYPES, Problem, ProblemType, ROUTE_NOT_FOUND},
     quotes, read_models,
@@ -45,6 +45,7 @@ fn parts() -> Vec<Routes> {
     vec![
         health::routes(),
         metrics::routes(),
+        lag::routes(),
         streams::routes(),
         feed::routes(),
         quotes::routes(),
@@ -80,8 +81,8 @@ pub(super) fn app(shared: &Shared) -> Router {
 
 /// Only what those ask for who watch a process.
 pub(super) fn watched(shared: &Shared) -> Router {
-    let router =
-        Router::new().route("/healthz", get(health::alive)).route("/metrics", get(metrics::show));
+    let parts = [health::routes(), metrics::routes(), lag::routes()];
+    let router = parts.into_iter().fold(Router::new(), |router, part| router.merge(part.router));
     surrounded(router, shared)
 }
 
@@ -122,6 +123,8 @@ pub(super) async fn index(parameters: Parameters) -> Result<Response, Problem> {
         "alive": "/healthz",
         "ready": "/readyz",
         "metrics": "/metrics",
+        "lag": "/lag",
+        "processorLag": "/lag/{processor}",
     }))
 }
 

@@ -5,6 +5,7 @@ mod bounds;
 mod cloudevents;
 mod faults;
 mod feed;
+mod lag;
 mod metrics;
 mod problems;
 mod process;

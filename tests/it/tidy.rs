@@ -11,6 +11,7 @@ mod manifests;
 mod markdown;
 mod service;
 mod sources;
+mod telemetry;
 mod tokens;
 mod tree;
 

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::figures::Figures;
 use crate::{
     cli::CliError,
+    feed::lag::LagReader,
     http::{ServeError, Service, ServiceOptions},
     store::EventStore,
 };
@@ -34,8 +35,16 @@ impl Watched {
         address: SocketAddr,
         store: EventStore,
         figures: Figures,
+        lag: LagReader,
     ) -> Result<Self, CliError> {
-        let options = options(address).with_metrics(move || figures.text());
+        let standing = figures.clone();
+        let options = options(address)
+            .with_lag(lag)
+            .with_standstill(move || match standing.is_empty() {
+                true => Some("the worker does not run, at the moment"),
+                false => standing.standstill(),
+            })
+            .with_figures(move || figures.now());
         let service = Service::bind(store, options).await?;
         let url = format!("http://{}/metrics", service.address());
         let (stop, mut serving) = (CancellationToken::new(), JoinSet::new());

@@ -85,6 +85,14 @@ pub(crate) const EVENT_NOT_FOUND: ProblemType = ProblemType {
     title: "There is no such event",
     explanation: "The stream has no event with this sequence number, or there is no such stream.",
 };
+/// No such processor.
+pub(crate) const PROCESSOR_NOT_FOUND: ProblemType = ProblemType {
+    slug: "processor-not-found",
+    status: 404,
+    title: "There is no such processor",
+    explanation: "Nobody has started a change-feed processor of this name. `GET /lag` lists those that there are; that \
+                  of a read model is called `NAME@VERSION`.",
+};
 /// The method is not for this path.
 pub(crate) const METHOD_NOT_ALLOWED: ProblemType = ProblemType {
     slug: "method-not-allowed",
