@@ -174,7 +174,7 @@ pub fn text(figures: &[Figure]) -> String {
             let labels = labels.collect::<Vec<_>>().join(",");
             match value {
                 Value::Count(count) => {
-                    line(&mut text, format_args!("{name}{} {count}", braced(&labels)))
+                    line(&mut text, format_args!("{name}{} {count}", braced(&labels)));
                 }
                 Value::Amount(amount) => {
                     line(&mut text, format_args!("{name}{} {amount}", braced(&labels)));

@@ -47,6 +47,9 @@ const TIME: Named = Named::histogram(
     "how long operations took with all their requests, by `operation`",
 );
 
+/// The samples of one kind of operations, with the labels that all of them have.
+type SamplesOf<'a> = dyn Fn(&[(&'static str, &str)], &Tally) -> Vec<Sample> + 'a;
+
 /// Counts the operations of a store.
 #[derive(Debug, Default)]
 pub(crate) struct Operations(Mutex<BTreeMap<OperationKind, Tally>>);
@@ -105,7 +108,7 @@ impl Operations {
 
     pub(crate) fn figures(&self) -> Vec<Figure> {
         let tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let of = |sample: &dyn Fn(&[(&'static str, &str)], &Tally) -> Vec<Sample>| {
+        let of = |sample: &SamplesOf<'_>| {
             let of_one = |(kind, tally): (&OperationKind, &Tally)| {
                 sample(&[("operation", kind.as_str())], tally)
             };

@@ -40,9 +40,10 @@ impl Watched {
         let standing = figures.clone();
         let options = options(address)
             .with_lag(lag)
-            .with_standstill(move || match standing.is_empty() {
-                true => Some("the worker does not run, at the moment"),
-                false => standing.standstill(),
+            .with_standstill(move || {
+                let is_gone = standing.is_empty();
+                let gone = is_gone.then_some("the worker does not run, at the moment");
+                gone.or_else(|| standing.standstill())
             })
             .with_figures(move || figures.now());
         let service = Service::bind(store, options).await?;

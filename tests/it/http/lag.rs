@@ -38,10 +38,8 @@ struct Held(Arc<AtomicBool>);
 impl Handler for Held {
     fn handle<'a>(&'a self, _: &'a Delivery) -> BoxFuture<'a, Result<(), HandlerFault>> {
         async move {
-            match self.0.load(Ordering::Relaxed) {
-                true => Ok(()),
-                false => Err(HandlerFault::transient("held")),
-            }
+            let is_let_go = self.0.load(Ordering::Relaxed);
+            is_let_go.then_some(()).ok_or_else(|| HandlerFault::transient("held"))
         }
         .boxed()
     }
