@@ -108,12 +108,12 @@ fn signed(
     principal: &Principal,
     place: &OrderPlace,
 ) -> Result<Vec<NewEvent>, Problem> {
-    let sign = |event: NewEvent| match &event.metadata().actor {
-        Some(_) => Ok(event),
-        None => {
-            let metadata = event.metadata().clone().with_actor(principal.as_str());
-            event.with_metadata(metadata)
+    let sign = |event: NewEvent| {
+        if event.metadata().actor.is_some() {
+            return Ok(event);
         }
+        let metadata = event.metadata().clone().with_actor(principal.as_str());
+        event.with_metadata(metadata)
     };
     let signed = events.into_iter().map(sign).collect::<Result<_, _>>();
     signed.map_err(|input| problem::of_input(&input, place))

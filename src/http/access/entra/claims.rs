@@ -59,11 +59,11 @@ impl Claims {
         let application = application.filter(|id| !id.is_empty()).ok_or(Refusal::NoApplication)?;
         let name = self.oid.as_deref().or(Some(application)).or(self.sub.as_deref());
         let principal = name.and_then(Principal::new).ok_or(Refusal::Claims)?;
-        let of_roles = options.scopes(self.roles.iter().map(String::as_str));
+        let of_roles = options.scopes(&self.roles.iter().map(String::as_str).collect::<Vec<_>>());
         let scopes = match &self.scp {
             None => of_roles,
             Some(scp) => {
-                let granted = options.scopes(scp.split_ascii_whitespace());
+                let granted = options.scopes(&scp.split_ascii_whitespace().collect::<Vec<_>>());
                 // What an application may do for a user is bounded by what the user may do.
                 if self.roles.is_empty() { granted } else { granted.and(of_roles) }
             }

@@ -157,10 +157,9 @@ impl EntraOptions {
     }
 
     /// What these roles grant.
-    pub(super) fn scopes<'r>(&self, roles: impl Iterator<Item = &'r str> + Clone) -> Scopes {
-        let granted = |(scope, name): &(Scope, String)| {
-            roles.clone().any(|role| role == name).then_some(*scope)
-        };
+    pub(super) fn scopes(&self, roles: &[&str]) -> Scopes {
+        let granted =
+            |(scope, name): &(Scope, String)| roles.contains(&name.as_str()).then_some(*scope);
         self.roles.iter().filter_map(granted).collect()
     }
 }
@@ -237,7 +236,7 @@ mod tests {
     #[test]
     fn roles_grant_scopes() {
         let options = options().with_role(Scope::Write, "Append").unwrap();
-        let scopes = |roles: &[&'static str]| options.scopes(roles.iter().copied());
+        let scopes = |roles: &[&str]| options.scopes(roles);
         assert_eq!(
             scopes(&["EventStore.Read", "Append", "x"]),
             [Scope::Read, Scope::Write].into_iter().collect()

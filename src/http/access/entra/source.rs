@@ -9,6 +9,7 @@
 mod fetch;
 
 use std::{
+    ops::ControlFlow,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -37,6 +38,8 @@ pub(super) struct KeySource {
     state: Mutex<State>,
 }
 
+/// A key, or why there is none.
+type Found = Result<Arc<DecodingKey>, Refusal>;
 /// What a request for the key set gave; nothing when it could not be had.
 type Fetched = Option<Arc<KeySet>>;
 
@@ -60,7 +63,7 @@ struct Flight {
 
 /// What comes next for a key.
 enum Next {
-    Done(Result<Arc<DecodingKey>, Refusal>),
+    Done(Found),
     /// There is a request to wait for.
     Wait(Flight),
     /// A request is to begin.
@@ -81,11 +84,12 @@ impl State {
         let flight = self.flight.as_ref().filter(|it| age(it.began) < flight_time_max);
         let pause = if known.is_some() { KEY_SET_PAUSE } else { KEY_SET_RETRY_AFTER };
         let is_paused = self.asked.is_some_and(|at| age(at) < pause);
+        if flight.is_none() && !is_paused {
+            return Next::Ask;
+        }
         match (key, flight) {
-            (Some(key), Some(_)) => Next::Done(Ok(key)),
+            (Some(key), _) => Next::Done(Ok(key)),
             (None, Some(flight)) => Next::Wait(flight.clone()),
-            (_, None) if !is_paused => Next::Ask,
-            (Some(key), None) => Next::Done(Ok(key)),
             (None, None) => Next::Done(Err(self.unknown(known.is_some()))),
         }
     }
@@ -125,12 +129,10 @@ impl KeySource {
     /// # Cancel safety
     ///
     /// A request that has begun is carried on by the next one who needs it.
-    pub(super) async fn key(&self, kid: &str) -> Result<Arc<DecodingKey>, Refusal> {
+    pub(super) async fn key(&self, kid: &str) -> Found {
         let flight = match self.begin(kid) {
-            Next::Done(found) => return found,
-            Next::Wait(flight) => flight,
-            // `begin` has asked.
-            Next::Ask => return Err(Refusal::Unavailable { retry_after: KEY_SET_RETRY_AFTER }),
+            ControlFlow::Break(found) => return found,
+            ControlFlow::Continue(flight) => flight,
         };
         let fetched = flight.answer.clone().await;
         let mut state = self.lock();
@@ -144,18 +146,20 @@ impl KeySource {
         key.ok_or_else(|| state.unknown(known.is_some()))
     }
 
-    fn begin(&self, kid: &str) -> Next {
+    /// The key, or the request to wait for, which begins here where it is time.
+    fn begin(&self, kid: &str) -> ControlFlow<Found, Flight> {
         let now = self.clock.monotonic();
         let mut state = self.lock();
-        let next = state.next(kid, now, self.fetch.time_max());
-        if !matches!(next, Next::Ask) {
-            return next;
+        match state.next(kid, now, self.fetch.time_max()) {
+            Next::Done(found) => return ControlFlow::Break(found),
+            Next::Wait(flight) => return ControlFlow::Continue(flight),
+            Next::Ask => {}
         }
         let answer = self.fetch.clone().key_set().map(|keys| keys.map(Arc::new)).boxed().shared();
         let flight = Flight { answer, began: now };
         state.asked = Some(now);
         state.flight = Some(flight.clone());
-        Next::Wait(flight)
+        ControlFlow::Continue(flight)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

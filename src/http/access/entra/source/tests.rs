@@ -10,6 +10,10 @@ fn keys(ids: &[&str]) -> Arc<KeySet> {
     Arc::new(ids.iter().map(|id| ((*id).to_owned(), key())).collect())
 }
 
+fn before(time: Duration) -> Duration {
+    time.checked_sub(SECOND).unwrap()
+}
+
 /// A state that had these keys from a request at this time.
 fn known(ids: &[&str], at: Duration) -> State {
     State { known: Some((keys(ids), at)), asked: Some(at), ..State::default() }
@@ -36,14 +40,14 @@ fn without_a_key_set_it_is_asked_for_with_short_pauses() {
     assert_eq!(next(&state, "a", Duration::ZERO), "ask");
     state.asked = Some(Duration::ZERO);
     state.has_failed = true;
-    assert_eq!(next(&state, "a", KEY_SET_RETRY_AFTER - SECOND), "unavailable");
+    assert_eq!(next(&state, "a", before(KEY_SET_RETRY_AFTER)), "unavailable");
     assert_eq!(next(&state, "a", KEY_SET_RETRY_AFTER), "ask");
 }
 
 #[test]
 fn an_unknown_key_has_it_asked_for_with_long_pauses() {
     let mut state = known(&["a"], Duration::ZERO);
-    assert_eq!(next(&state, "b", KEY_SET_PAUSE - SECOND), "unknown");
+    assert_eq!(next(&state, "b", before(KEY_SET_PAUSE)), "unknown");
     assert_eq!(next(&state, "b", KEY_SET_PAUSE), "ask");
     state.asked = Some(KEY_SET_PAUSE);
     state.has_failed = true;
@@ -54,14 +58,14 @@ fn an_unknown_key_has_it_asked_for_with_long_pauses() {
 #[test]
 fn an_old_key_set_is_asked_for_again_and_used_meanwhile() {
     let mut state = known(&["a"], Duration::ZERO);
-    assert_eq!(next(&state, "a", KEY_SET_FRESH - SECOND), "key");
+    assert_eq!(next(&state, "a", before(KEY_SET_FRESH)), "key");
     assert_eq!(next(&state, "a", KEY_SET_FRESH), "ask");
     state.asked = Some(KEY_SET_FRESH);
     state.flight = Some(flight(KEY_SET_FRESH));
     assert_eq!(next(&state, "a", KEY_SET_FRESH + SECOND), "key");
     assert_eq!(next(&state, "b", KEY_SET_FRESH + SECOND), "wait");
-    let last = KEY_SET_USABLE_MAX - SECOND;
-    (state.asked, state.flight) = (Some(last - SECOND), None);
+    let last = before(KEY_SET_USABLE_MAX);
+    (state.asked, state.flight) = (Some(before(last)), None);
     assert_eq!(next(&state, "a", last), "key");
     assert_eq!(next(&state, "a", KEY_SET_USABLE_MAX), "unavailable");
 }
@@ -71,7 +75,7 @@ fn a_request_that_nobody_carried_on_is_given_up() {
     let mut state = known(&["a"], Duration::ZERO);
     state.asked = Some(KEY_SET_FRESH);
     state.flight = Some(flight(KEY_SET_FRESH));
-    assert_eq!(next(&state, "b", KEY_SET_FRESH + FLIGHT - SECOND), "wait");
+    assert_eq!(next(&state, "b", before(KEY_SET_FRESH + FLIGHT)), "wait");
     assert_eq!(next(&state, "b", KEY_SET_FRESH + FLIGHT), "unknown");
     assert_eq!(next(&state, "b", KEY_SET_FRESH + KEY_SET_PAUSE), "ask");
 }
