@@ -25,12 +25,11 @@ pub(super) use self::scope::is_classified;
 use self::{
     credential::{Presented, Unpresented},
     entra::Entra,
-    principal::Caller,
-    refusal::{Refusal, forbidden},
+    refusal::Refusal,
 };
 pub(super) use self::{
     description::add as describe,
-    principal::Principal,
+    principal::{Caller, Principal},
     scope::{Need, need},
 };
 pub use self::{
@@ -107,17 +106,18 @@ impl Access {
         (self.keys.is_some(), self.entra.is_some())
     }
 
-    /// Lets a request in, or not, and takes out of its headers what it presents. Nothing where nobody asks who
-    /// it is.
+    /// Finds out who sends a request, and takes out of its headers what it presents. Nothing where nobody asks
+    /// who it is.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost.
-    pub(super) async fn admit(
+    pub(super) async fn caller(
         &self,
         headers: &mut HeaderMap,
         need: Need,
-    ) -> Result<Option<Principal>, Problem> {
+        request_id: &str,
+    ) -> Result<Option<Caller>, Problem> {
         if !self.is_controlled() {
             return Ok(None);
         }
@@ -130,18 +130,10 @@ impl Access {
             Err(Unpresented::Refused(refusal)) => Err(refusal),
             Err(Unpresented::Headers(problem)) => return Err(problem),
         };
-        let caller = caller.map_err(|refusal| {
-            tracing::debug!(target: TARGET, reason = %refusal, "a caller was not let in");
+        caller.map(Some).map_err(|refusal| {
+            tracing::debug!(target: TARGET, reason = %refusal, request_id, "a caller is not known");
             refusal.problem()
-        })?;
-        match need {
-            Need::Scope(scope) if !caller.may(scope) => {
-                let principal = caller.principal.as_str();
-                tracing::debug!(target: TARGET, principal, %scope, "a caller lacks a scope");
-                Err(forbidden(scope))
-            }
-            _ => Ok(Some(caller.principal)),
-        }
+        })
     }
 
     async fn identify(&self, presented: Presented) -> Result<Caller, Refusal> {

@@ -34,7 +34,7 @@ pub(super) async fn observe(
     // The template, not the path: stream ids do not belong in a log.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let is_secure = security::came_by_https(request.headers());
-    let admitted = admit(&shared, &mut request, route.as_ref().map(MatchedPath::as_str)).await;
+    let admitted = admit(&shared, &mut request, route.as_ref().map(MatchedPath::as_str), &id).await;
     let route = route.as_ref().map_or("", MatchedPath::as_str);
     let principal = request.extensions().get::<Principal>().cloned();
     let answer = match admitted {
@@ -79,15 +79,18 @@ async fn admit(
     shared: &Shared,
     request: &mut Request,
     route: Option<&str>,
+    id: &RequestId,
 ) -> Result<Option<InFlight>, Problem> {
     let name = route.unwrap_or("");
     host::check(request, name, &shared.options)?;
     let place = place(shared, name)?;
     let need = access::need(request.method(), route);
-    // The future of a check may wait for the keys of a tenant, and holds a place meanwhile.
-    let principal = shared.options.access.admit(request.headers_mut(), need).await?;
-    if let Some(principal) = principal {
-        request.extensions_mut().insert(principal);
+    // A check may wait for the keys of a tenant, and the request keeps its place meanwhile.
+    let caller = shared.options.access.caller(request.headers_mut(), need, id.as_str()).await?;
+    if let Some(caller) = caller {
+        let checked = caller.check(need);
+        request.extensions_mut().insert(caller.principal);
+        checked?;
     }
     Ok(place)
 }

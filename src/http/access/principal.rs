@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use super::scope::{Scope, Scopes};
-use crate::http::limits::PRINCIPAL_CHARS_MAX;
+use super::{
+    refusal::forbidden,
+    scope::{Need, Scope, Scopes},
+};
+use crate::http::{limits::PRINCIPAL_CHARS_MAX, problem::Problem};
 
 /// Who is behind a request: the name of a key, or the id of a user or an application. Never a name or an
 /// address of a person.
@@ -25,13 +28,21 @@ impl Principal {
 
 /// A caller who is known, with what it may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Caller {
-    pub(super) principal: Principal,
+pub(in crate::http) struct Caller {
+    pub(in crate::http) principal: Principal,
     pub(super) scopes: Scopes,
 }
 
 impl Caller {
     pub(super) const fn may(&self, scope: Scope) -> bool {
         self.scopes.contains(scope)
+    }
+
+    /// Whether it may do what needs this.
+    pub(in crate::http) fn check(&self, need: Need) -> Result<(), Problem> {
+        match need {
+            Need::Scope(scope) if !self.may(scope) => Err(forbidden(scope)),
+            _ => Ok(()),
+        }
     }
 }
