@@ -2,7 +2,7 @@
 //! Microsoft Entra ID, or both.
 //!
 //! - The check comes before the body is read and before any handler, behind the bound on requests in flight.
-//! - What is needed is said in one table, [`scope`](self::scope), and what that does not have is closed.
+//! - What is needed is said in one table, `scope`, and what that does not have is closed.
 //! - What was presented is taken out of the request; no log, answer or error shows it.
 //!
 //! It keeps no sessions and no users, and issues nothing.

@@ -22,10 +22,9 @@ fn key(n: usize) -> String {
 fn a_key_is_known_by_itself_or_by_its_digest() {
     // What `printf %s KEY | sha256sum` prints.
     let hex = "7771a0cec1279f8ca878a66c694f3344b16bee8128c78b8ef5fd0656b35b02ee";
-    let digest: String = digest(KEY).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(digest, hex);
+    assert_eq!(parse_digest(hex), Some(digest(KEY)));
     for secret in
-        [json!({"sha256": digest}), json!({"sha256": digest.to_uppercase()}), json!({"key": KEY})]
+        [json!({"sha256": hex}), json!({"sha256": hex.to_uppercase()}), json!({"key": KEY})]
     {
         let mut one = json!({"name": "ops", "scopes": ["read", "admin"]});
         one.as_object_mut().unwrap().extend(secret.as_object().unwrap().clone());
@@ -35,7 +34,7 @@ fn a_key_is_known_by_itself_or_by_its_digest() {
         assert!(caller.may(Scope::Read) && caller.may(Scope::Admin) && !caller.may(Scope::Write));
         assert_eq!(keys.find(&key(1)).unwrap().principal.as_str(), "first");
         assert_eq!(keys.find(&key(2)).unwrap().principal.as_str(), "last");
-        for other in ["", &KEY[1..], &format!("{KEY} "), digest.as_str(), &key(3)] {
+        for other in ["", &KEY[1..], &format!("{KEY} "), hex, &key(3)] {
             assert_eq!(keys.find(other), None, "{other}");
         }
         assert_eq!(format!("{keys:?}"), "[\"first\", \"ops\", \"last\"]");
