@@ -24,7 +24,7 @@ use crate::{
 
 const EXAMPLES: &str = "\
 The store is embedded in the process, in --data-dir, unless --endpoint names an account. It listens on
-loopback only. With --output json one line is printed when it is ready: http, store, dataDir, openapi and
+loopback only, unless --access says whom it answers: who has an API key, or a token of Entra. With --output json one line is printed when it is ready: http, store, dataDir, openapi and
 worker. Ctrl-C lets requests that have begun end, for 10 seconds at most, and then the worker.
 
 Inside is a worker that keeps the read models up to date, together with any `cosmos-es worker` beside it
@@ -37,7 +37,8 @@ Examples:
   cosmos-es serve --worker-to none
   cosmos-es serve --processor mails --worker-to http://127.0.0.1:9000/events
   cosmos-es serve --data-dir D --listen 127.0.0.1:0 --store-port 0 --output json
-  cosmos-es serve --endpoint https://my-account.documents.azure.com";
+  cosmos-es serve --endpoint https://my-account.documents.azure.com
+  cosmos-es serve --listen 0.0.0.0:8080 --access keys --access-keys-file keys.json";
 
 /// Serve the event store over HTTP, until Ctrl-C
 #[derive(Debug, Clone, Args)]
@@ -78,7 +79,7 @@ pub(super) async fn run(
     let settings = args.settings;
     // Before a data folder is made for a service that will not be.
     settings.check()?;
-    let options = settings.service.options();
+    let options = settings.service.options()?;
     let worker = settings.worker.worker()?;
     let (target, store_port) = (settings.target.target()?, settings.store_port());
     let account = Box::pin(Account::open_at(target, Missing::Create, store_port)).await?;

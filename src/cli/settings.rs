@@ -6,6 +6,7 @@
 //! had been typed, so there is one parser, one check and one message for all of them. A variable or a key
 //! that no command knows refuses the start: a misspelt setting would otherwise be a default in silence.
 
+mod access;
 mod file;
 mod known;
 mod layers;
@@ -16,11 +17,12 @@ use std::ffi::{OsStr, OsString};
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-use self::{file::Values, known::Known, layers::Given};
 pub(in crate::cli) use self::{
+    access::AccessSettings,
     process::ProcessSettings,
     shown::{Shown, shown},
 };
+use self::{file::Values, known::Known, layers::Given};
 use super::Cli;
 
 /// What every variable of this program begins with.

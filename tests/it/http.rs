@@ -1,5 +1,6 @@
 //! The HTTP service over real sockets, with a client that is not ours.
 
+mod access;
 mod append;
 mod bounds;
 mod cloudevents;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
+use super::access::AccessSettings;
 use crate::{
     cli::{
         CliError,
@@ -35,14 +36,16 @@ pub(in crate::cli) struct ProcessSettings {
 /// How requests come in.
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct ServiceSettings {
-    /// Address to listen on, loopback only; port 0 takes a free one
+    /// Address to listen on; without --access on loopback only; port 0 takes a free one
     #[arg(
         long,
         env = "COSMOS_ES_LISTEN",
         default_value = "127.0.0.1:8080",
         value_name = "ADDRESS:PORT"
     )]
-    pub(in crate::cli) listen: SocketAddr,
+    listen: SocketAddr,
+    #[command(flatten)]
+    access: AccessSettings,
 }
 
 /// The worker inside.
@@ -78,7 +81,7 @@ impl ProcessSettings {
                 "the setting store-port is about the embedded store, and endpoint names an account",
             ));
         }
-        self.service.options().check_listen()?;
+        self.service.options()?;
         self.worker.worker()?.as_ref().map(Worker::check).transpose()?;
         Ok(())
     }
@@ -104,8 +107,14 @@ impl ProcessSettings {
 
 impl ServiceSettings {
     /// How the service listens.
-    pub(in crate::cli) fn options(&self) -> ServiceOptions {
-        ServiceOptions::default().with_listen(self.listen)
+    ///
+    /// # Errors
+    ///
+    /// [`CliError::Usage`] and [`CliError::Bind`], which name the settings.
+    pub(in crate::cli) fn options(&self) -> Result<ServiceOptions, CliError> {
+        let options = self.access.of(ServiceOptions::default().with_listen(self.listen))?;
+        options.check_listen()?;
+        Ok(options)
     }
 }
 

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::figures::Figures;
 use crate::{
-    cli::CliError,
+    cli::{CliError, settings::AccessSettings},
     feed::lag::LagReader,
     http::{ServeError, Service, ServiceOptions},
     store::EventStore,
@@ -25,20 +25,26 @@ pub(super) struct Watched {
 }
 
 /// How the service listens.
-pub(super) fn options(address: SocketAddr) -> ServiceOptions {
-    ServiceOptions::default().with_listen(address).with_drain_time_max(DRAIN_TIME_MAX)
+pub(super) fn options(
+    address: SocketAddr,
+    access: &AccessSettings,
+) -> Result<ServiceOptions, CliError> {
+    let options = ServiceOptions::default().with_listen(address);
+    let options = access.of(options.with_drain_time_max(DRAIN_TIME_MAX))?;
+    options.check_listen()?;
+    Ok(options)
 }
 
 impl Watched {
     /// Listens, and answers from now on.
     pub(super) async fn start(
-        address: SocketAddr,
+        options: ServiceOptions,
         store: EventStore,
         figures: Figures,
         lag: LagReader,
     ) -> Result<Self, CliError> {
         let standing = figures.clone();
-        let options = options(address)
+        let options = options
             .with_lag(lag)
             .with_standstill(move || {
                 let is_gone = standing.is_empty();

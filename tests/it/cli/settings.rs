@@ -60,7 +60,22 @@ fn settings_that_do_not_go_together_refuse_the_start_by_name() {
         (&["--region", "West Europe"], &["region", "endpoint"]),
         (&["--endpoint", azure, "--store-port", "1"], &["store-port", "endpoint"]),
         (&["--processor", "p"], &["--processor", "--worker-to"]),
-        (&["--listen", "0.0.0.0:1"], &["0.0.0.0:1"]),
+        (&["--listen", "0.0.0.0:1"], &["0.0.0.0:1", "access"]),
+        (&["--access", "none,keys"], &["access"]),
+        (&["--access", "keys"], &["access-keys", "access-keys-file"]),
+        (&["--access", "keys", "--access-keys", "[]"], &["access-keys"]),
+        (
+            &["--access", "keys", "--access-keys-file", "/gone.json"],
+            &["access-keys-file", "/gone.json"],
+        ),
+        (&["--access-keys", "[]"], &["access-keys", "access keys"]),
+        (&["--access", "entra"], &["entra-tenant"]),
+        (
+            &["--access", "entra", "--entra-tenant", "here.com", "--entra-audience", "a"],
+            &["entra-tenant"],
+        ),
+        (&["--entra-issuer", "https://x/"], &["entra-issuer", "access entra"]),
+        (&["--hosts", "a.example.com"], &["hosts", "access"]),
     ] {
         let place = Place::new();
         for command in [&["config", "show"][..], &["serve"]] {
@@ -83,4 +98,45 @@ fn a_misspelt_variable_refuses_every_command() {
     assert_eq!(run.status.code(), Some(2));
     let said = String::from_utf8(run.stderr).unwrap();
     assert!(said.contains("COSMOS_ES_LISTN") && said.contains("COSMOS_ES_LISTEN?"), "{said}");
+}
+
+#[test]
+fn a_service_with_keys_listens_for_all_and_asks_who_it_is() {
+    let place = Place::new();
+    let key = "0123456789abcdef0123456789abcdef";
+    let keys = format!(r#"[{{"name":"reader","key":"{key}","scopes":["read"]}}]"#);
+    let file = place.file("keys.json", &keys);
+    let args = [
+        "serve",
+        "--listen",
+        "0.0.0.0:0",
+        "--store-port",
+        "0",
+        "--access",
+        "keys",
+        "--access-keys-file",
+        &file,
+        "--output",
+        "json",
+    ];
+    let mut serve = place.spawn(&args);
+    let ready: serde_json::Value = serde_json::from_str(&serve.line()).unwrap();
+    let port = ready["http"].as_str().unwrap().rsplit_once(':').unwrap().1.to_owned();
+    let status = |path: &str, key: &str| {
+        let url = format!("http://127.0.0.1:{port}{path}");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let request = reqwest::Client::new().get(url);
+            let request = if key.is_empty() { request } else { request.header("api-key", key) };
+            request.send().await.unwrap().status().as_u16()
+        })
+    };
+    assert_eq!(status("/healthz", ""), 200);
+    assert_eq!(status("/streams", ""), 401);
+    assert_eq!(status("/streams", key), 200);
+    assert_eq!(status("/metrics", key), 403);
+    serve.interrupt();
+    let ran = serve.wait();
+    assert_eq!(ran.code, 0);
+    assert!(!format!("{ran:?}").contains(key));
 }
