@@ -140,15 +140,15 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       appSettings: [
         {
           name: 'AzureWebJobsStorage__blobServiceUri'
-          value: 'https://${storageName}.blob.${az.environment().suffixes.storage}'
+          value: 'https://${storageName}.blob.${environment().suffixes.storage}'
         }
         {
           name: 'AzureWebJobsStorage__queueServiceUri'
-          value: 'https://${storageName}.queue.${az.environment().suffixes.storage}'
+          value: 'https://${storageName}.queue.${environment().suffixes.storage}'
         }
         {
           name: 'AzureWebJobsStorage__tableServiceUri'
-          value: 'https://${storageName}.table.${az.environment().suffixes.storage}'
+          value: 'https://${storageName}.table.${environment().suffixes.storage}'
         }
         {
           name: 'AzureWebJobsStorage__credential'

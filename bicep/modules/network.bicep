@@ -13,7 +13,7 @@ param token string
 @description('Workspace for logs.')
 param workspaceId string
 
-var storageZones = [for service in ['blob', 'queue', 'table']: 'privatelink.${service}.${az.environment().suffixes.storage}']
+var storageZones = [for service in ['blob', 'queue', 'table']: 'privatelink.${service}.${environment().suffixes.storage}']
 
 // Both hosts want a subnet of their own that is delegated to Microsoft.App/environments; they cannot share one.
 resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
