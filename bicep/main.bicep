@@ -83,8 +83,8 @@ param apiMaxReplicas int = 3
 @minValue(1)
 param workerMaxReplicas int = 3
 
-@description('Processor whose lag adds workers.')
-param lagScaleProcessor string = 'views'
+@description('Processor whose lag adds workers: NAME@VERSION of a read model, or the name that workers with another workerTo have.')
+param lagScaleProcessor string = 'stream-summary@1'
 
 @description('Transactions behind, per worker, above which a worker is added.')
 @minValue(1)
@@ -149,6 +149,7 @@ param throttleAlertCount int = 100
 // The same inputs give the same names, so a deployment can be repeated.
 var token = uniqueString(resourceGroup().id, environmentName, location)
 var allTags = union(tags, { 'azd-env-name': environmentName })
+var privateStorage = functionApp && privateNetworking ? ['blob', 'queue', 'table'] : []
 // There is nothing to start before an image was pushed.
 var hasApps = containerApps && !empty(containerImage)
 
@@ -314,8 +315,8 @@ module storage 'modules/storage.bicep' = if (functionApp) {
   }
 }
 
-// The Functions host keeps its keys and leases in blobs, and may use queues and tables.
-module storageEndpoints 'modules/private-endpoint.bicep' = [for (service, index) in ['blob', 'queue', 'table']: if (functionApp && privateNetworking) {
+// The Functions host keeps its keys and leases in blobs, and may use queues and tables. The order is that of the zones.
+module storageEndpoints 'modules/private-endpoint.bicep' = [for (service, index) in privateStorage: {
   name: 'endpoint-${service}'
   params: {
     name: 'pe-${service}-${token}'
@@ -371,7 +372,7 @@ module alerts 'modules/alerts.bicep' = {
     email: alertEmail
     lagSeconds: lagAlertSeconds
     throttleCount: throttleAlertCount
-    // Until something runs, silence is not a failure.
+    // Until something can run, silence is not a failure. The function app counts before it has its first package, too.
     watchSilence: hasApps || functionApp
     functionAppName: functionApp ? functions!.outputs.name : ''
   }

@@ -36,7 +36,9 @@ pub use self::{
     changes::{CONTINUATION_BYTES_MAX, Changes, ChangesFrom, ChangesPage},
     error::{AppendError, BadContinuation, CorruptDocument, ReadError, StoreError, StoreErrorKind},
     list::{Counts, ListStreams, StreamPage, StreamPages, TypeCounts},
-    provision::{ProvisionError, ProvisionReport, provision},
+    provision::{
+        ContainerShape, DefaultTtl, ProvisionError, ProvisionReport, provision, wanted_containers,
+    },
     read::{EventPages, EventStream, Events, ReadStream},
     snapshot::{SNAPSHOT_BYTES_MAX, Snapshot, SnapshotKey, SnapshotOutcome},
     usage::{AppendOutcome, Receipt, SessionToken, Usage},

@@ -119,8 +119,8 @@ resource parked 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   tags: tags
   kind: 'LogAlert'
   properties: {
-    displayName: 'Streams are set aside'
-    description: 'A processor has parked streams: they get no further until somebody looks. `cosmos-es parked list` shows them.'
+    displayName: 'Streams are set aside, or ranges are stalled'
+    description: 'A processor has parked streams or stalled ranges, which get no further until somebody looks: `cosmos-es parked` and `cosmos-es lag` show them.'
     severity: 1
     enabled: true
     scopes: [
@@ -133,8 +133,8 @@ resource parked 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
     criteria: {
       allOf: [
         {
-          query: '${lagLines}| where Parked > 0'
-          metricMeasureColumn: 'Parked'
+          query: '${lagLines}| extend Stuck = Parked + Stalled | where Stuck > 0'
+          metricMeasureColumn: 'Stuck'
           timeAggregation: 'Maximum'
           operator: 'GreaterThan'
           threshold: 0

@@ -135,7 +135,6 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     }
     siteConfig: {
       minTlsVersion: '1.2'
-      ftpsState: 'Disabled'
       // Neither FUNCTIONS_WORKER_RUNTIME nor FUNCTIONS_EXTENSION_VERSION: on this plan the platform sets both.
       appSettings: [
         {
@@ -247,6 +246,10 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     properties: {
       allow: false
     }
+    // Two changes of one app at a time would conflict.
+    dependsOn: [
+      ftpPassword
+    ]
   }
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    sources::{FileKind, Sources, files},
+    sources::{Sources, files},
     template::{Expression, Kind, Template},
     types::{PropertyType, Reference, Type, TypeFile, TypesError, read_file},
 };
@@ -26,10 +26,8 @@ use crate::{
 ///
 /// [`TypesError::NoSuchType`] when a template uses what the checkout does not have, and the others.
 pub fn extract(checkout: &Path, sources: &Sources, to: &Path) -> Result<Vec<String>, TypesError> {
-    let templates: Vec<Template> = sources
-        .of_kind(FileKind::Template)
-        .filter_map(|(path, text)| crate::parse(path, text).ok())
-        .collect();
+    let templates: Vec<Template> =
+        sources.templates().filter_map(|(path, text)| crate::parse(path, text).ok()).collect();
     let mut wanted: BTreeSet<(String, String)> = BTreeSet::new();
     let mut names = BTreeSet::new();
     for template in &templates {

@@ -6,8 +6,8 @@
 //!
 //! What it does not do: it evaluates nothing, so a value that is computed is checked by its shape only;
 //! it knows no cycles, no scopes of deployment and no patterns of strings; and it refuses the parts of the
-//! language that it does not understand (imports, types and functions of one's own, lambdas). The real
-//! compiler says more. The types are an extract: [`extract`] makes it, `types/ORIGIN.md` says from what.
+//! language that it does not understand (imports, types and functions of one's own, lambdas), and a few
+//! lines that the grammar misreads, like a call as an item of an array. The real compiler says more. The types are an extract: [`extract`] makes it, `types/ORIGIN.md` says from what.
 
 mod extract;
 mod modules;
@@ -52,7 +52,7 @@ pub fn check(sources: &Sources, types: &Types) -> Vec<Finding> {
         resources::check(&file, types, &mut findings);
     }
     // Against a template that cannot be read, every parameter would be wrong.
-    if templates.len() == sources.of_kind(FileKind::Template).count() {
+    if templates.len() == sources.templates().count() {
         for (path, template) in &parameters {
             modules::check_parameters(path, template, &templates, &mut findings);
         }

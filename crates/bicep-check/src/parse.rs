@@ -95,18 +95,21 @@ impl<'s> Reader<'s> {
 
     /// Each of these begins on a line of its own, or behind a comma.
     fn apart(&mut self, node: Node<'_>) {
-        let mut end: Option<usize> = None;
-        for child in children(node) {
-            if child.is_named() {
-                if !child.is_extra() {
-                    if end == Some(child.start_position().row) {
-                        self.say(place(child), "syntax: begin a new line here".to_owned());
-                    }
-                    end = Some(child.end_position().row);
+        let mut before: Option<Node<'_>> = None;
+        for child in children(node).into_iter().filter(|child| !child.is_extra()) {
+            if let Some(before) = before.filter(|_| child.is_named()) {
+                let message = if before.end_byte() == child.start_byte() {
+                    "the grammar takes this for two items: put a call or index into a variable"
+                } else if before.end_position().row == child.start_position().row {
+                    "syntax: begin a new line here"
+                } else {
+                    ""
+                };
+                if !message.is_empty() {
+                    self.say(place(child), message.to_owned());
                 }
-            } else {
-                end = None;
             }
+            before = child.is_named().then_some(child);
         }
     }
 

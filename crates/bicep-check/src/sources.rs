@@ -55,6 +55,11 @@ impl Sources {
         self.iter().filter(move |(path, _)| FileKind::of(path) == Some(kind))
     }
 
+    /// The templates: the files `.bicep`, by path.
+    pub fn templates(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.of_kind(FileKind::Template)
+    }
+
     /// All files, by path.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(path, text)| (path.as_str(), text.as_str()))

@@ -232,7 +232,7 @@ const SEEDS: [Seed; 42] = [
         "module parameter missing",
         MAIN,
         ["    backupTier: backupTier\n    publicAccess", "    publicAccess"],
-        "",
+        "{",
         "modules/cosmos.bicep needs the parameter `backupTier`",
     ),
     seed(
@@ -342,7 +342,7 @@ fn place(text: &str, at: usize) -> (usize, usize) {
 #[test]
 fn the_deployment_is_clean() {
     let sources = deployment();
-    let templates = sources.iter().filter(|(path, _)| path.ends_with(".bicep")).count();
+    let templates = sources.templates().count();
     assert!(templates >= 10, "{templates}");
     assert_eq!(lines(&check(&sources, &carried_types().unwrap())), Vec::<String>::new());
 }
@@ -435,7 +435,7 @@ fn both_forms_of_parameters_are_equal() {
 fn the_extract_has_no_more_than_is_used() {
     let sources = deployment();
     let mut used = Vec::new();
-    for (path, text) in sources.iter().filter(|(path, _)| path.ends_with(".bicep")) {
+    for (path, text) in sources.templates() {
         let template = parse(path, text).unwrap();
         used.extend(
             template.placed().into_iter().map(|one| (one.full_type.to_lowercase(), one.version)),
