@@ -57,7 +57,7 @@ pub use self::{
     read::ReadArgs,
     sample::SampleArgs,
     serve::ServeArgs,
-    settings::{Refusal, parse},
+    settings::{Refusal, parse, variables},
     stats::StatsArgs,
     streams::StreamsArgs,
     tail::TailArgs,
@@ -129,8 +129,13 @@ impl Cli {
             LogFormat::Text => LogForm::Text,
             LogFormat::Json => LogForm::Json,
         };
-        let filter = self.log.log.clone();
-        LogOptions { verbosity: self.log.verbose, filter, form, place: LogPlace::default() }
+        LogOptions {
+            verbosity: self.log.verbose,
+            filter: self.log.log.clone(),
+            form,
+            place: LogPlace::default(),
+            otlp_endpoint: self.log.otlp_endpoint.clone(),
+        }
     }
 }
 

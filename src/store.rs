@@ -42,7 +42,8 @@ pub use self::{
     error::{AppendError, BadContinuation, CorruptDocument, ReadError, StoreError, StoreErrorKind},
     list::{Counts, ListStreams, StreamPage, StreamPages, TypeCounts},
     provision::{
-        ProvisionError, ProvisionReport, missing_permissions, provision, verify_containers,
+        ContainerShape, DefaultTtl, ProvisionError, ProvisionReport, missing_permissions,
+        provision, verify_containers, wanted_containers,
     },
     read::{EventPages, EventStream, Events, ReadStream},
     snapshot::{SNAPSHOT_BYTES_MAX, Snapshot, SnapshotKey, SnapshotOutcome},

@@ -33,4 +33,8 @@ pub struct LogArgs {
         global = true
     )]
     pub log_format: LogFormat,
+    /// Collector that gets traces and metrics by OTLP over HTTP, such as <http://127.0.0.1:4318>; in programs that
+    /// were built with the feature otlp
+    #[arg(long, env = "COSMOS_ES_OTLP_ENDPOINT", value_name = "URL", global = true)]
+    pub otlp_endpoint: Option<String>,
 }

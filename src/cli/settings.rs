@@ -13,7 +13,10 @@ mod layers;
 mod process;
 mod shown;
 
-use std::ffi::{OsStr, OsString};
+use std::{
+    collections::BTreeSet,
+    ffi::{OsStr, OsString},
+};
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
@@ -76,6 +79,11 @@ pub fn parse(
     let names: Vec<&str> = from_file.iter().map(|one| one.name.as_str()).collect();
     cli.shown = shown(&matches, &names);
     Ok(cli)
+}
+
+/// The variables that the commands know, by name.
+pub fn variables() -> BTreeSet<String> {
+    Known::of(Cli::command()).variables()
 }
 
 /// The name of a setting, from that of its variable.

@@ -21,11 +21,14 @@ const ETAG_PATH: &str = "/\"_etag\"/?";
 /// Everything that is not included is excluded.
 const ALL_PATHS: &str = "/*";
 
-/// Whether documents expire.
+/// Whether documents of a container expire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DefaultTtl {
+pub enum DefaultTtl {
+    /// Never: the container has no `defaultTtl`.
     Off,
+    /// When a document says so itself: `defaultTtl` is -1.
     PerDocument,
+    /// After so many seconds, unless a document says otherwise.
     Seconds(u32),
 }
 
@@ -39,18 +42,26 @@ impl std::fmt::Display for DefaultTtl {
     }
 }
 
-/// What matters of a container.
+/// What matters of a container, for whoever makes it: see [`wanted_containers`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ContainerShape {
-    pub(crate) name: String,
-    pub(crate) partition_key: Vec<String>,
-    pub(crate) unique_keys: Vec<Vec<String>>,
-    pub(crate) default_ttl: DefaultTtl,
-    pub(crate) indexed: bool,
-    pub(crate) included_paths: Vec<String>,
-    pub(crate) excluded_paths: Vec<String>,
+#[non_exhaustive]
+pub struct ContainerShape {
+    /// Its name.
+    pub name: String,
+    /// The paths of its partition key: one of them, hashed in version 2.
+    pub partition_key: Vec<String>,
+    /// The paths of each unique key.
+    pub unique_keys: Vec<Vec<String>>,
+    /// Whether its documents expire.
+    pub default_ttl: DefaultTtl,
+    /// Whether writes bring the index up to date (`consistent`, `automatic`).
+    pub indexed: bool,
+    /// The paths that are indexed.
+    pub included_paths: Vec<String>,
+    /// The paths that are not. A service adds the path of the entity tag by itself.
+    pub excluded_paths: Vec<String>,
     /// More included paths are fine: an application's views declare their own.
-    pub(crate) more_paths_allowed: bool,
+    pub more_paths_allowed: bool,
 }
 
 impl ContainerShape {
@@ -124,8 +135,9 @@ fn set(paths: &[String]) -> String {
     paths.into_iter().cloned().collect::<Vec<_>>().join(", ")
 }
 
-/// The containers of an event store.
-pub(crate) fn wanted_containers() -> Vec<ContainerShape> {
+/// The containers of an event store, as [`provision`] makes or verifies them: plain data, for templates of
+/// one's own. `bicep/modules/cosmos.bicep` has them for Azure.
+pub fn wanted_containers() -> Vec<ContainerShape> {
     let mut events = ContainerShape::new(EVENTS_CONTAINER, "/aggregateId", DefaultTtl::Off);
     events.unique_keys = vec![vec!["/eventId".to_owned()]];
     events.included_paths.extend(["/eventId/?".to_owned(), "/sequenceNumber/?".to_owned()]);

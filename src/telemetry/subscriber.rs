@@ -52,6 +52,8 @@ pub struct LogOptions {
     pub form: LogForm,
     /// Where the lines go.
     pub place: LogPlace,
+    /// Where traces and metrics go by OTLP over HTTP, where they go anywhere.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// Why nothing is logged.
@@ -61,6 +63,9 @@ pub enum LogError {
     /// The filter cannot be read.
     #[error("the setting log cannot be read: {0}")]
     Filter(String),
+    /// The program cannot send traces and metrics.
+    #[error("the setting otlp-endpoint needs a program that was built with the feature otlp")]
+    NoExporter,
     /// The process logs already.
     #[error("the process has a log already")]
     Twice,
@@ -107,6 +112,9 @@ impl LogOptions {
     ///
     /// [`LogError`].
     pub fn start(&self) -> Result<(), LogError> {
+        if self.otlp_endpoint.is_some() {
+            return Err(LogError::NoExporter);
+        }
         let lines = self.lines().with_filter(self.filter()?);
         Registry::default().with(lines).try_init().map_err(|_| LogError::Twice)
     }

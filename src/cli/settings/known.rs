@@ -1,6 +1,9 @@
 //! The settings that there are: those of all commands.
 
-use std::{collections::BTreeMap, ffi::OsString};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+};
 
 use clap::{ArgAction, Command};
 
@@ -44,6 +47,11 @@ impl Known {
         let mut known = BTreeMap::new();
         collect(&command, &mut known);
         Self(known)
+    }
+
+    /// The variables of all settings.
+    pub(super) fn variables(&self) -> BTreeSet<String> {
+        self.0.keys().map(|name| variable(name)).collect()
     }
 
     /// Refuses variables that no command knows.
