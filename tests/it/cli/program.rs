@@ -76,7 +76,17 @@ impl Place {
 
     /// Starts it and leaves it running.
     pub(crate) fn spawn(&self, args: &[&str]) -> Running {
-        let mut command = self.command(args);
+        Self::start(self.command(args))
+    }
+
+    /// The same with an endpoint among the arguments, in place of the data folder.
+    pub(crate) fn spawn_at_endpoint(&self, args: &[&str]) -> Running {
+        let mut command = program(args);
+        command.current_dir(self.folder.path());
+        Self::start(command)
+    }
+
+    fn start(mut command: Command) -> Running {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         Running {
