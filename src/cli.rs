@@ -9,6 +9,7 @@ mod args;
 mod demo;
 mod error;
 mod export;
+mod functions;
 mod import;
 mod lag;
 mod line;
@@ -40,6 +41,7 @@ pub use self::{
     demo::DemoArgs,
     error::{CliError, EXIT_CONFLICT, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_UNKNOWN, EXIT_USAGE},
     export::ExportArgs,
+    functions::FunctionsArgs,
     import::ImportArgs,
     lag::LagArgs,
     line::EVENT_ID_NAMESPACE,
@@ -96,6 +98,7 @@ enum Command {
     Stats(StatsArgs),
     Tail(TailArgs),
     Worker(WorkerArgs),
+    Functions(FunctionsArgs),
     Lag(LagArgs),
     Processors(ProcessorsArgs),
     Parked(ParkedArgs),
@@ -104,6 +107,14 @@ enum Command {
     Local(LocalArgs),
     Sample(SampleArgs),
     Demo(DemoArgs),
+}
+
+impl Cli {
+    /// Whether the log goes to standard output, and says what is done unless it is told otherwise: for a command
+    /// whose standard error is a list of errors to whoever runs it.
+    pub fn logs_to_output(&self) -> bool {
+        matches!(self.command, Command::Functions(_))
+    }
 }
 
 /// Runs a command to its end, or until it is told to stop.
@@ -133,6 +144,7 @@ pub async fn run(
         Command::Stats(args) => Box::pin(stats::run(args, &mut out, stop)).await,
         Command::Tail(args) => Box::pin(tail::run(args, &mut out, stop)).await,
         Command::Worker(args) => Box::pin(worker::run(args, &mut out, stop)).await,
+        Command::Functions(args) => Box::pin(functions::run(args, &mut out, stop)).await,
         Command::Lag(args) => Box::pin(lag::run(args, &mut out, stop)).await,
         Command::Processors(args) => Box::pin(processors::run(args, &mut out, stop)).await,
         Command::Parked(args) => Box::pin(parked::run(args, &mut out, stop)).await,

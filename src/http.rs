@@ -20,6 +20,7 @@ mod cloudevents;
 mod connections;
 mod etag;
 mod feed;
+pub mod functions;
 mod health;
 mod host;
 mod idempotency;
@@ -38,7 +39,7 @@ mod router;
 mod shared;
 mod streams;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr};
 
 use axum::Router;
 use thiserror::Error;
@@ -159,7 +160,7 @@ impl Service {
     }
 
     async fn answer(self, app: Router, stop: CancellationToken) -> Result<(), ServeError> {
-        let connections = Connections::new(Arc::clone(&self.shared));
+        let connections = Connections::new(self.shared.ending(), &self.shared.options);
         connections.accept(&self.listener, app, &stop).await;
         self.shared.stopping.cancel();
         drop(self.listener);

@@ -26,7 +26,7 @@ const LOGGED: [&str; 3] = [
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log(cli.verbose);
+    log(cli.verbose, cli.logs_to_output());
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_FAILURE, &error.to_string()),
@@ -67,11 +67,18 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
     }
 }
 
-fn log(verbose: u8) {
+fn log(verbose: u8, to_output: bool) {
+    let verbose = verbose.max(u8::from(to_output));
     let default = LOGGED.get(usize::from(verbose)).unwrap_or(&LOGGED[2]);
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    logging.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).init();
+    let logging = tracing_subscriber::fmt().with_env_filter(filter);
+    if to_output {
+        let is_terminal = io::IsTerminal::is_terminal(&io::stdout());
+        logging.with_writer(io::stdout).with_ansi(is_terminal).init();
+    } else {
+        let is_terminal = io::IsTerminal::is_terminal(&io::stderr());
+        logging.with_writer(io::stderr).with_ansi(is_terminal).init();
+    }
 }
 
 fn fail(code: u8, text: &str) -> ExitCode {

@@ -19,10 +19,10 @@ use super::{
     table::{Align, Table, counted, grouped},
     target::{Account, Missing},
     until_stopped,
-    worker::host::open_feed,
 };
 use crate::{
     clock::{Clock as _, SystemClock},
+    config::StoreOptions,
     feed::{
         ControlError, CosmosFeed, CosmosLeases, Feed as _, FeedFault, LeaseStore as _,
         documents::{Activity, Document, Host, Lag, Lease, Position, Saved, Stored, Topology},
@@ -30,6 +30,7 @@ use crate::{
         options::STALLED_AFTER,
         restart,
     },
+    projection::open_events,
 };
 
 /// Between two looks with --watch.
@@ -203,8 +204,12 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) async fn open(account: &Account, processor: &str) -> Result<Self, CliError> {
-        let feed = Arc::new(open_feed(account).await?.with_page_changes(1));
-        let leases = CosmosLeases::open(&account.options, LEASES_CONTAINER, processor);
+        Self::of(&account.options, processor).await
+    }
+
+    pub(super) async fn of(account: &StoreOptions, processor: &str) -> Result<Self, CliError> {
+        let feed = Arc::new(open_events(account).await?.with_page_changes(1));
+        let leases = CosmosLeases::open(account, LEASES_CONTAINER, processor);
         Ok(Self { leases: Box::pin(leases).await?, feed })
     }
 

@@ -17,9 +17,12 @@ use super::problem::{FOREIGN_ORIGIN, MISDIRECTED_REQUEST, Problem};
 /// The name of this machine for itself.
 const LOOPBACK_NAME: &str = "localhost";
 
-/// Refuses a request that is for another site, or that a page of another site had sent.
-pub(super) fn check(request: &Request) -> Result<(), Problem> {
-    check_host(request)?;
+/// Refuses a request that is for another site, or that a page of another site had sent. Behind the Functions
+/// host the sites are its business: it passes on what came for any of its names.
+pub(super) fn check(request: &Request, is_behind_host: bool) -> Result<(), Problem> {
+    if !is_behind_host {
+        check_host(request)?;
+    }
     if request.method().is_safe() { Ok(()) } else { check_origin(request.headers()) }
 }
 
@@ -62,7 +65,7 @@ fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h st
 
 /// Whether a host, with a port or without, is a name of this machine that no name server can give to
 /// another one.
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
@@ -123,7 +126,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let problem = check(&request.body(Body::empty()).unwrap()).err();
+        let problem = check(&request.body(Body::empty()).unwrap(), false).err();
         problem.map(|problem| problem.status())
     }
 
@@ -156,6 +159,17 @@ mod tests {
     #[test]
     fn reads_of_other_pages_are_for_the_browser_to_hide() {
         let request = Request::builder().header("host", "localhost").header("origin", "https://x");
-        assert!(check(&request.body(Body::empty()).unwrap()).is_ok());
+        assert!(check(&request.body(Body::empty()).unwrap(), false).is_ok());
+    }
+
+    #[test]
+    fn behind_a_host_all_of_its_names_are_answered_for() {
+        let refused = |origin: &str| {
+            let request = Request::builder().method("POST").header("host", "app.example.com");
+            let request = request.header("origin", origin).body(Body::empty()).unwrap();
+            check(&request, true).err().map(|problem| problem.status())
+        };
+        assert_eq!(refused("http://localhost:3000"), None);
+        assert_eq!(refused("https://example.com"), Some(403));
     }
 }

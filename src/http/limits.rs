@@ -98,6 +98,8 @@ pub struct ServiceOptions {
     pub feeds_max: usize,
     /// How often a connection with server-sent events says that it is alive.
     pub feed_beat: Duration,
+    /// Whether the Functions host is before it, which knows for which names it answers.
+    pub(super) is_behind_host: bool,
     /// What `/metrics` answers.
     pub(super) metrics: Option<Source>,
     /// What views of quotes and `/read-models` are answered from.
@@ -116,6 +118,7 @@ impl Default for ServiceOptions {
             connections_max: CONNECTIONS_MAX,
             feeds_max: FEEDS_MAX,
             feed_beat: FEED_BEAT,
+            is_behind_host: false,
             metrics: None,
             read_models: None,
         }
@@ -205,6 +208,12 @@ impl ServiceOptions {
     #[must_use]
     pub fn with_read_models(mut self, read_models: ReadModels) -> Self {
         self.read_models = Some(read_models);
+        self
+    }
+
+    /// For a service that the Functions host passes requests on to.
+    pub(super) fn behind_host(mut self) -> Self {
+        self.is_behind_host = true;
         self
     }
 

@@ -1,0 +1,412 @@
+//! The service as a custom handler of Azure Functions.
+//!
+//! Invariants:
+//!
+//! - It listens before it has a store: the host takes any answer for a sign of life. Until the store is
+//!   [attached](Store::attach), requests are refused with 503, and triggers wait for a moment and fail then.
+//! - Whoever is not the host cannot invoke a trigger; see `invocation`.
+//! - An invocation is always answered, with a JSON object. Its status says whether the host counts a failure;
+//!   a failure of an HTTP request is none. A panic fails its invocation and nothing else, and leaves its place in
+//!   the log, but nothing of what it was about.
+//! - Payloads that come with a trigger are dropped while they are read: the host may have changed them.
+
+mod envelope;
+mod invocation;
+mod reply;
+mod unpacked;
+mod work;
+
+use std::{
+    collections::HashSet,
+    net::{Ipv4Addr, SocketAddr},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{Request, State},
+    http::{Method, StatusCode},
+    response::{IntoResponse as _, Response},
+};
+use futures::FutureExt as _;
+use http_body_util::BodyExt as _;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use serde_json::json;
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    envelope::{Envelope, Named, Timer, Unreadable},
+    invocation::{function_of, id_of},
+    reply::Reply,
+    unpacked::{HttpTrigger, pack},
+};
+pub use self::{
+    invocation::Function,
+    work::{Changed, Done, NotDone, Work},
+};
+use super::{
+    BindError, ServeError, ServiceOptions, answer,
+    connections::Connections,
+    problem::{self, NOT_READY, Problem},
+    request_id::RequestId,
+    router,
+    shared::{Ending, Inner, Shared},
+};
+use crate::{
+    clock::{Clock as _, SystemClock},
+    projection::ReadModels,
+    store::EventStore,
+};
+
+/// The target of what is logged.
+const TARGET: &str = "cosmos_event_store::functions";
+/// The bytes of the largest invocation. The host packs documents into text twice, so that a batch of a few
+/// megabytes becomes a multiple of that; one that is refused would be lost to the function for good.
+pub const INVOCATION_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How much of an invocation that is too large is still read, so that the host sees the answer.
+pub const INVOCATION_DRAIN_BYTES_MAX: usize = 4 * INVOCATION_BYTES_MAX;
+/// How long an invocation may take to arrive: it comes from the same machine.
+pub const INVOCATION_BODY_TIME_MAX: Duration = Duration::from_mins(1);
+/// The invocations at a time. The host has one for each timer and each partition.
+pub const INVOCATIONS_MAX: usize = 64;
+/// How long an invocation waits for the store to be attached: the first connection takes seconds.
+pub const ATTACH_TIME_MAX: Duration = Duration::from_secs(20);
+/// What clients are told to wait until the store is attached.
+pub const ATTACH_RETRY_AFTER: Duration = Duration::from_secs(2);
+/// The bytes of the largest answer that is packed for the host.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The store, and what works on it.
+#[derive(Clone)]
+struct Attached {
+    router: Router,
+    shared: Shared,
+    work: Arc<dyn Work>,
+}
+
+/// What the requests share.
+struct App {
+    address: SocketAddr,
+    options: ServiceOptions,
+    ending: Ending,
+    attached: watch::Sender<Option<Attached>>,
+    invocations: Semaphore,
+    clock: SystemClock,
+}
+
+/// A service that listens for the Functions host. [`serve`](Self::serve) answers.
+pub struct FunctionsService {
+    listener: TcpListener,
+    app: Arc<App>,
+}
+
+/// Where the store of a service is put, once there is one.
+#[derive(Clone)]
+pub struct Store(Arc<App>);
+
+impl std::fmt::Debug for FunctionsService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FunctionsService").field("address", &self.address()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store(..)")
+    }
+}
+
+impl Store {
+    /// Gives the service its store: from now on requests are answered and triggers work.
+    pub fn attach(&self, store: EventStore, read_models: ReadModels, work: Arc<dyn Work>) {
+        let options = self.0.options.clone().with_read_models(read_models);
+        let shared = Inner::ending_with(store, options, self.0.ending.clone());
+        let router = router::app(&shared);
+        self.0.attached.send_replace(Some(Attached { router, shared, work }));
+    }
+}
+
+impl FunctionsService {
+    /// Listens on loopback, where the host is. [`ServiceOptions::listen`] is not used.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError::Listen`] for a port that cannot be taken.
+    pub async fn bind(port: u16, options: ServiceOptions) -> Result<Self, BindError> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let listen = |source| BindError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let app = App {
+            address,
+            options: options.behind_host(),
+            ending: Ending::default(),
+            attached: watch::Sender::new(None),
+            invocations: Semaphore::new(INVOCATIONS_MAX),
+            clock: SystemClock::new(),
+        };
+        Ok(Self { listener, app: Arc::new(app) })
+    }
+
+    /// The address that it listens on, with the port that was taken.
+    pub fn address(&self) -> SocketAddr {
+        self.app.address
+    }
+
+    /// Where the store is put.
+    pub fn store(&self) -> Store {
+        Store(Arc::clone(&self.app))
+    }
+
+    /// Answers until it is told to stop. Then it takes nothing new, ends what triggers have set in motion, and
+    /// lets what has begun end within [`ServiceOptions::drain_time_max`].
+    ///
+    /// # Errors
+    ///
+    /// [`ServeError::Deadline`] when something had to be cut off.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel `stop` instead of dropping the future: tasks that it has started are ended, but not waited for,
+    /// when it is dropped.
+    pub async fn serve(self, stop: CancellationToken) -> Result<(), ServeError> {
+        let Self { listener, app } = self;
+        let router = Router::new().fallback(dispatch).with_state(Arc::clone(&app));
+        let connections = Connections::new(app.ending.clone(), &app.options);
+        connections.accept(&listener, router, &stop).await;
+        app.ending.stopping.cancel();
+        drop(listener);
+        let attached = app.attached.borrow().clone();
+        let close = async {
+            if let Some(attached) = &attached {
+                attached.work.close().await;
+            }
+        };
+        // Invocations are answered when what they wait for has ended.
+        let (unfinished, ()) = tokio::join!(connections.drain(), close);
+        if let Some(attached) = attached {
+            attached.shared.quotes.close().await;
+        }
+        match unfinished {
+            0 => Ok(()),
+            unfinished => Err(ServeError::Deadline { unfinished }),
+        }
+    }
+}
+
+async fn dispatch(State(app): State<Arc<App>>, request: Request) -> Response {
+    match function_of(&request, app.address) {
+        Some(function) => app.invoke(function, request).await,
+        None => app.answer(request).await,
+    }
+}
+
+impl App {
+    /// Answers what is no invocation.
+    async fn answer(&self, request: Request) -> Response {
+        let attached = self.attached.borrow().clone();
+        if let Some(attached) = attached {
+            // A router never fails.
+            return match TowerToHyperService::new(attached.router).call(request).await {
+                Ok(answer) => answer,
+                Err(never) => match never {},
+            };
+        }
+        let is_sign_of_life =
+            request.method() == Method::GET && ["/", "/healthz"].contains(&request.uri().path());
+        let answer = if is_sign_of_life {
+            answer::ok(&json!({ "status": "alive" })).unwrap_or_else(|problem| problem.into_response())
+        } else {
+            let problem = Problem::new(&NOT_READY, "the store is not connected yet");
+            problem.retry_after(ATTACH_RETRY_AFTER).into_response()
+        };
+        problem::render(answer, &RequestId::of(request.headers()))
+    }
+
+    /// Answers an invocation, whatever happens.
+    async fn invoke(&self, function: Function, request: Request) -> Response {
+        let (begun, id) = (self.clock.monotonic(), id_of(&request));
+        let name = function.name();
+        let done = AssertUnwindSafe(self.done(function, request)).catch_unwind().await;
+        let reply = done.unwrap_or_else(|_| {
+            // Its text may be about anything, so it is not told; the place is, by the hook of the process.
+            tracing::error!(target: TARGET, function = name, invocation = id, "an invocation panicked");
+            Reply::failed(StatusCode::INTERNAL_SERVER_ERROR, "it ended by a fault".to_owned())
+        });
+        let elapsed_ms =
+            u64::try_from(self.clock.monotonic().saturating_sub(begun).as_millis()).unwrap_or(u64::MAX);
+        let status = reply.status().as_u16();
+        tracing::info!(target: TARGET, function = name, invocation = id, status, elapsed_ms, "invocation");
+        reply.into_response()
+    }
+
+    async fn done(&self, function: Function, request: Request) -> Reply {
+        let Ok(_place) = self.invocations.try_acquire() else {
+            return unavailable("there are too many invocations at the moment");
+        };
+        let request_id = RequestId::of(request.headers());
+        // Read in any case: the host does not take an answer before it has sent all.
+        let body = read(request.into_body()).await;
+        if self.ending.stopping.is_cancelled() {
+            return unavailable("the process is about to stop");
+        }
+        let Some(attached) = self.attached().await else {
+            return unavailable("the store is not connected yet");
+        };
+        let body = body.as_deref().map_err(|unreadable| *unreadable);
+        let envelope = body.and_then(Envelope::read);
+        if let Ok(envelope) = &envelope {
+            note(function, envelope);
+        }
+        let (_, binding) = function.trigger();
+        let work = &attached.work;
+        let done = match function {
+            Function::Api => return self.unpacked(&attached, envelope, &request_id).await,
+            Function::Pump => {
+                let timer = envelope.and_then(|envelope| envelope.trigger::<Timer>(binding));
+                let is_late = said(function, timer).is_some_and(|timer| timer.is_past_due);
+                work.pump().await.map(|done| with_line(done, is_late.then_some("it is past due")))
+            }
+            Function::Lag => {
+                said(function, envelope.and_then(|envelope| envelope.trigger::<Timer>(binding)));
+                work.lag().await
+            }
+            Function::WakeUp => {
+                let named = envelope.and_then(|envelope| envelope.trigger::<Vec<Named>>(binding));
+                // What cannot be read has been stored all the same: to be called is enough.
+                match said(function, named).map(|named| changed(&named)) {
+                    Some(Changed { documents: 0, .. }) => Ok(Done::default()),
+                    found => work.wake(found.unwrap_or_default()).await,
+                }
+            }
+        };
+        match done {
+            Ok(Done { logs, value }) => Reply::done(logs, (!value.is_empty()).then_some(value)),
+            Err(NotDone(reason)) => {
+                tracing::warn!(target: TARGET, function = function.name(), reason, "not done");
+                Reply::failed(StatusCode::INTERNAL_SERVER_ERROR, reason)
+            }
+        }
+    }
+
+    /// The store, as soon as it is there; nothing when that takes too long.
+    async fn attached(&self) -> Option<Attached> {
+        let mut attached = self.attached.subscribe();
+        let waiting = async {
+            tokio::select! {
+                biased;
+                found = attached.wait_for(Option::is_some) => found.ok()?.clone(),
+                () = self.ending.stopping.cancelled() => None,
+            }
+        };
+        timeout(ATTACH_TIME_MAX, waiting).await.ok()?
+    }
+
+    /// Answers an HTTP request that has come as an invocation.
+    async fn unpacked(
+        &self,
+        attached: &Attached,
+        envelope: Result<Envelope<'_>, Unreadable>,
+        id: &RequestId,
+    ) -> Reply {
+        let (_, binding) = Function::Api.trigger();
+        let request = envelope
+            .and_then(|envelope| envelope.trigger::<HttpTrigger>(binding))
+            .and_then(HttpTrigger::into_request);
+        match request {
+            Ok(request) => {
+                let called = TowerToHyperService::new(attached.router.clone()).call(request).await;
+                let answer = match called {
+                    Ok(answer) => answer,
+                    Err(never) => match never {},
+                };
+                Reply::answer(pack(answer, id).await)
+            }
+            // Nobody else would answer whoever waits for the host.
+            Err(unreadable) => {
+                let detail = format!("the host has sent what is no request: {unreadable}");
+                let problem = Problem::new(&problem::MALFORMED_BODY, detail);
+                Reply::answer(pack(problem::render(problem.into_response(), id), id).await)
+            }
+        }
+    }
+}
+
+fn unavailable(reason: &str) -> Reply {
+    Reply::failed(StatusCode::SERVICE_UNAVAILABLE, reason.to_owned())
+        .retry_after(ATTACH_RETRY_AFTER)
+}
+
+/// Says what cannot be read of an invocation. It does its work all the same: the host would repeat what is not
+/// done, and it would be no better then.
+fn said<T>(function: Function, read: Result<T, Unreadable>) -> Option<T> {
+    if let Err(unreadable) = &read {
+        tracing::warn!(target: TARGET, function = function.name(), %unreadable, "an invocation cannot be read");
+    }
+    read.ok()
+}
+
+/// Says what the host tells of an invocation.
+fn note(function: Function, envelope: &Envelope<'_>) {
+    let about = envelope.about();
+    let method = about.sys.and_then(|sys| sys.method_name);
+    if let Some(retry) = about.retry.filter(|retry| retry.retry_count.is_some_and(|count| count > 0))
+    {
+        tracing::info!(
+            target: TARGET,
+            function = function.name(),
+            retry = retry.retry_count,
+            retries_max = retry.max_retry_count,
+            "an invocation is repeated"
+        );
+    }
+    if method.is_some_and(|method| !method.eq_ignore_ascii_case(function.name())) {
+        tracing::debug!(target: TARGET, function = function.name(), "the host calls it otherwise");
+    }
+}
+
+fn with_line(mut done: Done, line: Option<&str>) -> Done {
+    done.logs.extend(line.map(str::to_owned));
+    done
+}
+
+/// How much has changed.
+fn changed(named: &[Named]) -> Changed {
+    // A document of another form is one of no stream.
+    let is_event = |one: &&Named| one.id.is_some() && one.sequence_number.is_some();
+    let streams = named.iter().filter(is_event).filter_map(|one| one.aggregate_id.as_deref());
+    let streams = streams.collect::<HashSet<_>>().len();
+    Changed { documents: named.len(), streams }
+}
+
+/// Reads the body of an invocation.
+async fn read(body: Body) -> Result<Bytes, Unreadable> {
+    let read = timeout(INVOCATION_BODY_TIME_MAX, collect(body)).await;
+    read.map_err(|_| Unreadable::Body)?
+}
+
+async fn collect(mut body: Body) -> Result<Bytes, Unreadable> {
+    let (mut read, mut bytes) = (Vec::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let Ok(chunk) = frame.map_err(|_| Unreadable::Body)?.into_data() else { continue };
+        bytes = bytes.saturating_add(chunk.len());
+        if bytes > INVOCATION_DRAIN_BYTES_MAX {
+            break;
+        }
+        if bytes > INVOCATION_BYTES_MAX {
+            read = Vec::new();
+        } else {
+            read.extend_from_slice(&chunk);
+        }
+    }
+    if bytes > INVOCATION_BYTES_MAX { Err(Unreadable::Large) } else { Ok(read.into()) }
+}
