@@ -15,6 +15,7 @@ mod lag;
 mod line;
 mod local;
 mod output;
+mod package;
 mod parked;
 mod processors;
 mod projections;
@@ -46,6 +47,7 @@ pub use self::{
     lag::LagArgs,
     line::EVENT_ID_NAMESPACE,
     local::LocalArgs,
+    package::PackageArgs,
     parked::ParkedArgs,
     processors::ProcessorsArgs,
     projections::ProjectionsArgs,
@@ -99,6 +101,7 @@ enum Command {
     Tail(TailArgs),
     Worker(WorkerArgs),
     Functions(FunctionsArgs),
+    Package(PackageArgs),
     Lag(LagArgs),
     Processors(ProcessorsArgs),
     Parked(ParkedArgs),
@@ -145,6 +148,7 @@ pub async fn run(
         Command::Tail(args) => Box::pin(tail::run(args, &mut out, stop)).await,
         Command::Worker(args) => Box::pin(worker::run(args, &mut out, stop)).await,
         Command::Functions(args) => Box::pin(functions::run(args, &mut out, stop)).await,
+        Command::Package(args) => package::run(&args, &mut out),
         Command::Lag(args) => Box::pin(lag::run(args, &mut out, stop)).await,
         Command::Processors(args) => Box::pin(processors::run(args, &mut out, stop)).await,
         Command::Parked(args) => Box::pin(parked::run(args, &mut out, stop)).await,

@@ -111,7 +111,9 @@ pub(super) async fn run(
     let store = options.endpoint.trim_end_matches('/');
     match out.format() {
         Format::Json => out.json(&Listening { http: &http, store, instance: &instance })?,
-        Format::Table => out.line(&format!("  functions  {http}   store {store}   instance {instance}"))?,
+        Format::Table => {
+            out.line(&format!("  functions  {http}   store {store}   instance {instance}"))?
+        }
     }
     out.flush()?;
     let account = Account::open(target.clone(), Missing::Refuse).await?;

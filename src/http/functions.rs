@@ -224,7 +224,8 @@ impl App {
         let is_sign_of_life =
             request.method() == Method::GET && ["/", "/healthz"].contains(&request.uri().path());
         let answer = if is_sign_of_life {
-            answer::ok(&json!({ "status": "alive" })).unwrap_or_else(|problem| problem.into_response())
+            answer::ok(&json!({ "status": "alive" }))
+                .unwrap_or_else(|problem| problem.into_response())
         } else {
             let problem = Problem::new(&NOT_READY, "the store is not connected yet");
             problem.retry_after(ATTACH_RETRY_AFTER).into_response()
@@ -242,8 +243,8 @@ impl App {
             tracing::error!(target: TARGET, function = name, invocation = id, "an invocation panicked");
             Reply::failed(StatusCode::INTERNAL_SERVER_ERROR, "it ended by a fault".to_owned())
         });
-        let elapsed_ms =
-            u64::try_from(self.clock.monotonic().saturating_sub(begun).as_millis()).unwrap_or(u64::MAX);
+        let elapsed_ms = u64::try_from(self.clock.monotonic().saturating_sub(begun).as_millis())
+            .unwrap_or(u64::MAX);
         let status = reply.status().as_u16();
         tracing::info!(target: TARGET, function = name, invocation = id, status, elapsed_ms, "invocation");
         reply.into_response()
@@ -359,7 +360,8 @@ fn said<T>(function: Function, read: Result<T, Unreadable>) -> Option<T> {
 fn note(function: Function, envelope: &Envelope<'_>) {
     let about = envelope.about();
     let method = about.sys.and_then(|sys| sys.method_name);
-    if let Some(retry) = about.retry.filter(|retry| retry.retry_count.is_some_and(|count| count > 0))
+    if let Some(retry) =
+        about.retry.filter(|retry| retry.retry_count.is_some_and(|count| count > 0))
     {
         tracing::info!(
             target: TARGET,

@@ -32,7 +32,8 @@ pub(super) async fn observe(
     // The template, not the path: stream ids do not belong in a log.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("", MatchedPath::as_str);
-    let admitted = host::check(&request, shared.options.is_behind_host).and_then(|()| place(&shared, route));
+    let admitted =
+        host::check(&request, shared.options.is_behind_host).and_then(|()| place(&shared, route));
     let answer = match admitted {
         Ok(place) => {
             // A write keeps its own when its client goes away; this one lasts until there is an answer, also

@@ -63,7 +63,8 @@ impl Work for ReadModelWork {
         async move {
             let pumped = self.pump.wake().await.map_err(|error| not_done(&error))?;
             let Changed { documents, streams, .. } = changed;
-            let end = if pumped.is_caught_up { "everything is done" } else { "read models are behind" };
+            let end =
+                if pumped.is_caught_up { "everything is done" } else { "read models are behind" };
             let text = format!("woken by {documents} documents of {streams} streams: {end}");
             Ok(done(&pumped, text))
         }

@@ -94,8 +94,7 @@ fn is_binary_type(content_type: &str) -> bool {
 /// Packs an answer for `Outputs.res`.
 pub(super) async fn pack(answer: Response, id: &RequestId) -> Value {
     let kind = answer.headers().get(header::CONTENT_TYPE);
-    let is_endless =
-        kind.is_some_and(|kind| kind.as_bytes().starts_with(EVENT_STREAM.as_bytes()));
+    let is_endless = kind.is_some_and(|kind| kind.as_bytes().starts_with(EVENT_STREAM.as_bytes()));
     let answer = if is_endless {
         let detail = "server-sent events need a host that passes requests on";
         problem::render(Problem::new(&NOT_ACCEPTABLE, detail).into_response(), id)
