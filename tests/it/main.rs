@@ -14,6 +14,7 @@ mod clients;
 mod crash;
 mod feed;
 mod fixture;
+mod functions;
 mod http;
 mod projection;
 mod readme;
