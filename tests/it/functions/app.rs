@@ -68,10 +68,21 @@ impl App {
         Host::of(&self.root, &[&settings, more].concat())
     }
 
+    /// A host whose handler runs and has its store.
     pub(super) async fn started(&self) -> Host {
         let host = self.host();
-        host.start().await;
+        self.start(&host).await;
         host
+    }
+
+    /// Starts the handler of a host, and waits until it has its store.
+    pub(super) async fn start(&self, host: &Host) {
+        host.start().await;
+        self.until("the store is connected", async |_| {
+            let ready = host.client.get(host.url("/readyz")).send().await;
+            ready.is_ok_and(|ready| ready.status() == 200)
+        })
+        .await;
     }
 
     /// The trigger of a host, with its leases.

@@ -69,7 +69,7 @@ async fn a_large_batch_is_taken() {
     app.append(0..3, 1).await;
     let host = app.started().await;
     // Quotes become longer each time that they are packed.
-    let text = "\"\\".repeat(500_000);
+    let text = "a \"quoted\" word, and some more of them. ".repeat(27_000);
     let batch: Vec<Value> = (0..10)
         .map(|n| json!({"id": n.to_string(), "aggregateId": "s-1", "sequenceNumber": n, "data": text}))
         .collect();
@@ -183,7 +183,7 @@ async fn a_policy_that_ends_loses_the_batch_and_not_the_events() {
     app.append(0..10, 2).await;
     let mut host = app.host();
     host.change("wakeup", |function| function["retry"]["maxRetryCount"] = json!(1));
-    host.start().await;
+    app.start(&host).await;
     let status = FaultAction::Status { status: 400, substatus: None, retry_after_ms: None };
     app.endpoint.control().inject(Fault::new(status).in_container("read-models")).unwrap();
     let mut trigger = app.trigger(&host, "host-1").await;

@@ -67,7 +67,11 @@ fn what_cannot_be_served_is_refused() {
     }
     refused(&["functions", "--port", "0"], None, "functions need --endpoint");
     let account = "https://my-account.documents.azure.com";
-    refused(&["functions", "--port", "0", "--endpoint", account], None, "lets everybody in");
+    refused(
+        &["functions", "--port", "0", "--endpoint", account],
+        None,
+        "the functions let everybody in",
+    );
     for seconds in ["1", "14", "241"] {
         let args = [&local[..], &["--port", "0", "--pump-seconds", seconds]].concat();
         refused(&args, None, "15..=240");
