@@ -112,7 +112,7 @@ pub(super) async fn run(
     match out.format() {
         Format::Json => out.json(&Listening { http: &http, store, instance: &instance })?,
         Format::Table => {
-            out.line(&format!("  functions  {http}   store {store}   instance {instance}"))?
+            out.line(&format!("  functions  {http}   store {store}   instance {instance}"))?;
         }
     }
     out.flush()?;
@@ -148,8 +148,9 @@ fn port(asked: Option<u16>) -> Result<u16, CliError> {
         )));
     };
     let port = said.to_str().and_then(|said| said.trim().parse().ok());
-    port.filter(|port| *port != 0)
-        .ok_or_else(|| CliError::Usage(format!("{HOST_PORT} is {said:?}, which is no port")))
+    port.filter(|port| *port != 0).ok_or_else(|| {
+        CliError::Usage(format!("{HOST_PORT} is {}, which is no port", said.display()))
+    })
 }
 
 /// What the store is connected for.

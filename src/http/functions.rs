@@ -224,8 +224,7 @@ impl App {
         let is_sign_of_life =
             request.method() == Method::GET && ["/", "/healthz"].contains(&request.uri().path());
         let answer = if is_sign_of_life {
-            answer::ok(&json!({ "status": "alive" }))
-                .unwrap_or_else(|problem| problem.into_response())
+            answer::ok(&json!({ "status": "alive" })).unwrap_or_else(Problem::into_response)
         } else {
             let problem = Problem::new(&NOT_READY, "the store is not connected yet");
             problem.retry_after(ATTACH_RETRY_AFTER).into_response()

@@ -47,7 +47,7 @@ pub(super) const INVOCATION: &str = "4ac3ae5c-6b3f-4c38-8e4c-7f9b4d0a8a11";
 /// A Functions host with one app.
 pub(super) struct Host {
     root: PathBuf,
-    host_json: Value,
+    app: Value,
     functions: BTreeMap<String, Value>,
     settings: BTreeMap<String, String>,
     port: u16,
@@ -79,8 +79,8 @@ impl Host {
         let read = |path: PathBuf| -> Value {
             serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap()
         };
-        let host_json = read(root.join("host.json"));
-        assert_eq!(host_json["version"], "2.0");
+        let app = read(root.join("host.json"));
+        assert_eq!(app["version"], "2.0");
         let folders = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
         let folders = folders.filter(|path| path.join("function.json").is_file());
         let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -89,7 +89,7 @@ impl Host {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Self {
             root: root.to_owned(),
-            host_json,
+            app,
             functions: functions.collect(),
             settings: settings.iter().map(owned).collect(),
             port: free,
@@ -106,7 +106,7 @@ impl Host {
 
     /// Starts the handler, and waits until it listens.
     pub(super) async fn start(&self) {
-        let description = &self.host_json["customHandler"]["description"];
+        let description = &self.app["customHandler"]["description"];
         let program = description["defaultExecutablePath"].as_str().unwrap();
         let in_root = self.root.join(program);
         let program = if in_root.exists() { in_root } else { program.into() };
@@ -212,7 +212,7 @@ impl Host {
 
     /// How long the host waits for a reply.
     fn time_out(&self) -> Duration {
-        let text = self.host_json["functionTimeout"].as_str().unwrap();
+        let text = self.app["functionTimeout"].as_str().unwrap();
         let parts: Vec<u64> = text.split(':').map(|part| part.parse().unwrap()).collect();
         Duration::from_secs((parts[0] * 60 + parts[1]) * 60 + parts[2])
     }
