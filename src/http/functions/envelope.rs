@@ -35,6 +35,11 @@ pub(super) enum Unreadable {
     Body,
 }
 
+/// What a value must begin with: types would take a list for an object, member by member.
+pub(super) trait Shape: DeserializeOwned {
+    const BEGIN: char = '{';
+}
+
 /// An invocation, with its values as they came.
 #[derive(Debug, Deserialize)]
 pub(super) struct Envelope<'a> {
@@ -47,11 +52,14 @@ pub(super) struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     pub(super) fn read(body: &'a [u8]) -> Result<Self, Unreadable> {
         let text = std::str::from_utf8(body).map_err(|_| Unreadable::Text)?;
+        if !text.trim_start().starts_with('{') {
+            return Err(Unreadable::Envelope);
+        }
         serde_json::from_str(text).map_err(|_| Unreadable::Envelope)
     }
 
     /// The value of the trigger: the one with this name, or the only one.
-    pub(super) fn trigger<T: DeserializeOwned>(&self, name: &str) -> Result<T, Unreadable> {
+    pub(super) fn trigger<T: Shape>(&self, name: &str) -> Result<T, Unreadable> {
         let only = || self.data.values().next().filter(|_| self.data.len() == 1);
         let value = self.data.get(name).or_else(only).ok_or(Unreadable::Missing)?;
         unpack(value)
@@ -59,7 +67,7 @@ impl<'a> Envelope<'a> {
 
     /// What the host says of the invocation. It decides nothing, so what cannot be read is not there.
     pub(super) fn about(&self) -> About {
-        fn of<T: DeserializeOwned>(value: Option<&&RawValue>) -> Option<T> {
+        fn of<T: Shape>(value: Option<&&RawValue>) -> Option<T> {
             unpack(value?).ok()
         }
         About { sys: of(self.metadata.get("sys")), retry: of(self.metadata.get("RetryContext")) }
@@ -67,7 +75,7 @@ impl<'a> Envelope<'a> {
 }
 
 /// Unpacks a value while it is text, and reads it then.
-fn unpack<T: DeserializeOwned>(value: &RawValue) -> Result<T, Unreadable> {
+fn unpack<T: Shape>(value: &RawValue) -> Result<T, Unreadable> {
     let mut text = Cow::Borrowed(value.get());
     for _ in 0..UNPACKED_MAX {
         if !is_text(&text) {
@@ -77,6 +85,9 @@ fn unpack<T: DeserializeOwned>(value: &RawValue) -> Result<T, Unreadable> {
     }
     if is_text(&text) {
         return Err(Unreadable::Packed);
+    }
+    if !text.trim_start().starts_with(T::BEGIN) {
+        return Err(Unreadable::Shape);
     }
     serde_json::from_str(&text).map_err(|_| Unreadable::Shape)
 }
@@ -108,6 +119,13 @@ pub(super) struct Retry {
     pub(super) retry_count: Option<i64>,
     #[serde(deserialize_with = "whole")]
     pub(super) max_retry_count: Option<i64>,
+}
+
+impl Shape for Sys {}
+impl Shape for Retry {}
+impl Shape for Timer {}
+impl Shape for Vec<Named> {
+    const BEGIN: char = '[';
 }
 
 /// A timer. Its schedule is in `function.json`, and does not matter here.

@@ -17,7 +17,11 @@ use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ANSWER_BYTES_MAX, envelope::Unreadable, invocation::is_foreign};
+use super::{
+    ANSWER_BYTES_MAX,
+    envelope::{Shape, Unreadable},
+    invocation::is_foreign,
+};
 use crate::http::{
     problem::{self, NOT_ACCEPTABLE, Problem},
     request_id::RequestId,
@@ -40,6 +44,8 @@ pub(super) struct HttpTrigger {
     #[serde(default)]
     body: Value,
 }
+
+impl Shape for HttpTrigger {}
 
 /// The values of a header.
 #[derive(Debug, Deserialize)]

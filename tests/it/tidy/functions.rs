@@ -18,6 +18,14 @@ use crate::{cli::program::Place, tools};
 
 /// The settings for a machine of one's own.
 const SETTINGS: &str = "local.settings.json";
+/// What is run in place of Core Tools: says where it is, what it is given, and where the program is. Not a shell,
+/// which would drop names with dots.
+const FUNC: &str = "#!/usr/bin/env python3
+import os, shutil
+print(os.getcwd())
+for name, value in os.environ.items(): print(f'{name}={value}', end='\\0')
+print(shutil.which('cosmos-es'))
+";
 /// How a connection string begins the key of an account.
 const KEY: &str = "AccountKey=";
 
@@ -114,7 +122,7 @@ fn the_script_hands_the_settings_over() {
         return;
     }
     let place = Place::new();
-    let func = place.file("func", "#!/bin/sh\npwd\nenv -0\ncommand -v cosmos-es\n");
+    let func = place.file("func", FUNC);
     fs::set_permissions(&func, fs::Permissions::from_mode(0o755)).unwrap();
     place.file("cosmos-es", "");
     fs::set_permissions(place.path("cosmos-es"), fs::Permissions::from_mode(0o755)).unwrap();

@@ -37,7 +37,7 @@ fn a_value_is_unpacked_until_it_is_no_text() {
 #[test]
 fn other_shapes_are_told_from_documents() {
     assert_eq!(named(&json!([])), Ok(Vec::new()));
-    for other in [json!({}), json!(7), json!(null), json!("text"), json!(["a"]), json!("[1")] {
+    for other in [json!({}), json!(7), json!(null), json!("text"), json!("[1")] {
         assert_eq!(named(&other), Err(Unreadable::Shape), "{other}");
     }
     // A document of something else is one all the same.
