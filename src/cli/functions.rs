@@ -7,7 +7,11 @@
 mod lag;
 mod work;
 
-use std::{panic, sync::Arc, time::Duration};
+use std::{
+    panic::{self, PanicHookInfo},
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::Args;
 use serde::Serialize;
@@ -98,11 +102,7 @@ pub(super) async fn run(
     let port = port(args.port)?;
     let instance = args.instance.unwrap_or_else(default_instance);
     ProcessorOptions::new(&instance).check()?;
-    panic::set_hook(Box::new(|panicked| {
-        // The text of a panic may have anything in it that was worked on.
-        let place = panicked.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, "a fault of the program");
-    }));
+    panic::set_hook(Box::new(tell_place));
     let figures = Figures::default();
     let measured = figures.clone();
     let options_of_service = ServiceOptions::default().with_metrics(move || measured.text());
@@ -135,6 +135,12 @@ fn check_access(endpoint: &str) -> Result<(), CliError> {
         "{endpoint} is not on this machine, and the functions let everybody in: access none is for a store on \
          loopback only"
     )))
+}
+
+/// What is said of a panic: its place. Its text may have anything in it that was worked on.
+fn tell_place(panicked: &PanicHookInfo<'_>) {
+    let place = panicked.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(place, "a fault of the program");
 }
 
 /// The port that was asked for, or the one that the host comes to.
@@ -202,6 +208,8 @@ impl Connecting<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::{io, sync::Mutex};
+
     use super::*;
 
     #[test]
@@ -211,6 +219,38 @@ mod tests {
         for elsewhere in ["https://account.documents.azure.com/", "http://10.0.0.1:8081", ""] {
             assert!(check_access(elsewhere).is_err(), "{elsewhere}");
         }
+    }
+
+    /// What is logged, as bytes.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn of_a_panic_the_log_has_the_place_and_not_the_text() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(tell_place));
+        let panicked = tracing::subscriber::with_default(subscriber, || {
+            panic::catch_unwind(|| panic!("payload-of-a-customer"))
+        });
+        panic::set_hook(before);
+        assert!(panicked.is_err());
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("src/cli/functions.rs:"), "{log}");
+        assert!(!log.contains("payload-of-a-customer"), "{log}");
     }
 
     #[test]

@@ -11,13 +11,13 @@
 //! - Payloads that come with a trigger are dropped while they are read: the host may have changed them.
 
 mod envelope;
+mod input;
 mod invocation;
 mod reply;
 mod unpacked;
 mod work;
 
 use std::{
-    collections::HashSet,
     net::{Ipv4Addr, SocketAddr},
     panic::AssertUnwindSafe,
     sync::Arc,
@@ -26,13 +26,11 @@ use std::{
 
 use axum::{
     Router,
-    body::{Body, Bytes},
     extract::{Request, State},
     http::{Method, StatusCode},
     response::{IntoResponse as _, Response},
 };
 use futures::FutureExt as _;
-use http_body_util::BodyExt as _;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use serde_json::json;
@@ -44,10 +42,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    envelope::{Envelope, Named, Timer, Unreadable},
+    envelope::Unreadable,
+    input::Input,
     invocation::{function_of, id_of},
     reply::Reply,
-    unpacked::{HttpTrigger, pack},
+    unpacked::pack,
 };
 pub use self::{
     invocation::Function,
@@ -78,6 +77,8 @@ pub const INVOCATION_DRAIN_BYTES_MAX: usize = 4 * INVOCATION_BYTES_MAX;
 pub const INVOCATION_BODY_TIME_MAX: Duration = Duration::from_mins(1);
 /// The invocations at a time. The host has one for each timer and each partition.
 pub const INVOCATIONS_MAX: usize = 64;
+/// The bodies of invocations that are read at a time: each may be large, and is held with what is unpacked of it.
+pub const BODIES_MAX: usize = 4;
 /// How long an invocation waits for the store to be attached: the first connection takes seconds.
 pub const ATTACH_TIME_MAX: Duration = Duration::from_secs(20);
 /// What clients are told to wait until the store is attached.
@@ -100,6 +101,7 @@ struct App {
     ending: Ending,
     attached: watch::Sender<Option<Attached>>,
     invocations: Semaphore,
+    bodies: Semaphore,
     clock: SystemClock,
 }
 
@@ -152,6 +154,7 @@ impl FunctionsService {
             ending: Ending::default(),
             attached: watch::Sender::new(None),
             invocations: Semaphore::new(INVOCATIONS_MAX),
+            bodies: Semaphore::new(BODIES_MAX),
             clock: SystemClock::new(),
         };
         Ok(Self { listener, app: Arc::new(app) })
@@ -215,11 +218,7 @@ impl App {
     async fn answer(&self, request: Request) -> Response {
         let attached = self.attached.borrow().clone();
         if let Some(attached) = attached {
-            // A router never fails.
-            return match TowerToHyperService::new(attached.router).call(request).await {
-                Ok(answer) => answer,
-                Err(never) => match never {},
-            };
+            return attached.call(request).await;
         }
         let is_sign_of_life =
             request.method() == Method::GET && ["/", "/healthz"].contains(&request.uri().path());
@@ -255,39 +254,25 @@ impl App {
         };
         let request_id = RequestId::of(request.headers());
         // Read in any case: the host does not take an answer before it has sent all.
-        let body = read(request.into_body()).await;
+        let input = {
+            let _place = self.bodies.acquire().await;
+            Input::read(function, request.into_body()).await
+        };
         if self.ending.stopping.is_cancelled() {
             return unavailable("the process is about to stop");
         }
         let Some(attached) = self.attached().await else {
             return unavailable("the store is not connected yet");
         };
-        let body = body.as_deref().map_err(|unreadable| *unreadable);
-        let envelope = body.and_then(Envelope::read);
-        if let Ok(envelope) = &envelope {
-            note(function, envelope);
-        }
-        let (_, binding) = function.trigger();
         let work = &attached.work;
-        let done = match function {
-            Function::Api => return self.unpacked(&attached, envelope, &request_id).await,
-            Function::Pump => {
-                let timer = envelope.and_then(|envelope| envelope.trigger::<Timer>(binding));
-                let is_late = said(function, timer).is_some_and(|timer| timer.is_past_due);
+        let done = match input {
+            Input::Request(request) => return attached.answer(*request, &request_id).await,
+            Input::Pump { is_late } => {
                 work.pump().await.map(|done| with_line(done, is_late.then_some("it is past due")))
             }
-            Function::Lag => {
-                said(function, envelope.and_then(|envelope| envelope.trigger::<Timer>(binding)));
-                work.lag().await
-            }
-            Function::WakeUp => {
-                let named = envelope.and_then(|envelope| envelope.trigger::<Vec<Named>>(binding));
-                // What cannot be read has been stored all the same: to be called is enough.
-                match said(function, named).map(|named| changed(&named)) {
-                    Some(Changed { documents: 0, .. }) => Ok(Done::default()),
-                    found => work.wake(found.unwrap_or_default()).await,
-                }
-            }
+            Input::Lag => work.lag().await,
+            Input::Changes(changed) => work.wake(changed).await,
+            Input::Nothing => Ok(Done::default()),
         };
         match done {
             Ok(Done { logs, value }) => Reply::done(logs, (!value.is_empty()).then_some(value)),
@@ -310,34 +295,30 @@ impl App {
         };
         timeout(ATTACH_TIME_MAX, waiting).await.ok()?
     }
+}
+
+impl Attached {
+    /// What is answered to a request that is no invocation.
+    async fn call(&self, request: Request) -> Response {
+        // A router never fails.
+        match TowerToHyperService::new(self.router.clone()).call(request).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        }
+    }
 
     /// Answers an HTTP request that has come as an invocation.
-    async fn unpacked(
-        &self,
-        attached: &Attached,
-        envelope: Result<Envelope<'_>, Unreadable>,
-        id: &RequestId,
-    ) -> Reply {
-        let (_, binding) = Function::Api.trigger();
-        let request = envelope
-            .and_then(|envelope| envelope.trigger::<HttpTrigger>(binding))
-            .and_then(HttpTrigger::into_request);
-        match request {
-            Ok(request) => {
-                let called = TowerToHyperService::new(attached.router.clone()).call(request).await;
-                let answer = match called {
-                    Ok(answer) => answer,
-                    Err(never) => match never {},
-                };
-                Reply::answer(pack(answer, id).await)
-            }
+    async fn answer(&self, request: Result<Request, Unreadable>, id: &RequestId) -> Reply {
+        let answer = match request {
+            Ok(request) => self.call(request).await,
             // Nobody else would answer whoever waits for the host.
             Err(unreadable) => {
                 let detail = format!("the host has sent what is no request: {unreadable}");
                 let problem = Problem::new(&problem::MALFORMED_BODY, detail);
-                Reply::answer(pack(problem::render(problem.into_response(), id), id).await)
+                problem::render(problem.into_response(), id)
             }
-        }
+        };
+        Reply::answer(pack(answer, id).await)
     }
 }
 
@@ -346,68 +327,7 @@ fn unavailable(reason: &str) -> Reply {
         .retry_after(ATTACH_RETRY_AFTER)
 }
 
-/// Says what cannot be read of an invocation. It does its work all the same: the host would repeat what is not
-/// done, and it would be no better then.
-fn said<T>(function: Function, read: Result<T, Unreadable>) -> Option<T> {
-    if let Err(unreadable) = &read {
-        tracing::warn!(target: TARGET, function = function.name(), %unreadable, "an invocation cannot be read");
-    }
-    read.ok()
-}
-
-/// Says what the host tells of an invocation.
-fn note(function: Function, envelope: &Envelope<'_>) {
-    let about = envelope.about();
-    let method = about.sys.and_then(|sys| sys.method_name);
-    if let Some(retry) =
-        about.retry.filter(|retry| retry.retry_count.is_some_and(|count| count > 0))
-    {
-        tracing::info!(
-            target: TARGET,
-            function = function.name(),
-            retry = retry.retry_count,
-            retries_max = retry.max_retry_count,
-            "an invocation is repeated"
-        );
-    }
-    if method.is_some_and(|method| !method.eq_ignore_ascii_case(function.name())) {
-        tracing::debug!(target: TARGET, function = function.name(), "the host calls it otherwise");
-    }
-}
-
 fn with_line(mut done: Done, line: Option<&str>) -> Done {
     done.logs.extend(line.map(str::to_owned));
     done
-}
-
-/// How much has changed.
-fn changed(named: &[Named]) -> Changed {
-    // A document of another form is one of no stream.
-    let is_event = |one: &&Named| one.id.is_some() && one.sequence_number.is_some();
-    let streams = named.iter().filter(is_event).filter_map(|one| one.aggregate_id.as_deref());
-    let streams = streams.collect::<HashSet<_>>().len();
-    Changed { documents: named.len(), streams }
-}
-
-/// Reads the body of an invocation.
-async fn read(body: Body) -> Result<Bytes, Unreadable> {
-    let read = timeout(INVOCATION_BODY_TIME_MAX, collect(body)).await;
-    read.map_err(|_| Unreadable::Body)?
-}
-
-async fn collect(mut body: Body) -> Result<Bytes, Unreadable> {
-    let (mut read, mut bytes) = (Vec::new(), 0_usize);
-    while let Some(frame) = body.frame().await {
-        let Ok(chunk) = frame.map_err(|_| Unreadable::Body)?.into_data() else { continue };
-        bytes = bytes.saturating_add(chunk.len());
-        if bytes > INVOCATION_DRAIN_BYTES_MAX {
-            break;
-        }
-        if bytes > INVOCATION_BYTES_MAX {
-            read = Vec::new();
-        } else {
-            read.extend_from_slice(&chunk);
-        }
-    }
-    if bytes > INVOCATION_BYTES_MAX { Err(Unreadable::Large) } else { Ok(read.into()) }
 }

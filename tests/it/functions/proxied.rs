@@ -1,5 +1,7 @@
 //! HTTP through the host: passed on as it is, and packed into invocations.
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -146,6 +148,24 @@ async fn both_ways_answer_the_same() {
     // What never ends does not fit into an invocation.
     let events = sent(Method::GET, "/feed", &[("accept", "text/event-stream")], None);
     assert_eq!(host.packed(&events).await.status, 406);
+    assert!(host.stop().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_host_lets_every_method_of_the_service_through() {
+    let app = App::new().await;
+    let host = app.started().await;
+    let described = host.passed_on(&sent(Method::GET, "/openapi.json", &[], None)).await;
+    let described: Value = serde_json::from_str(&described.body).unwrap();
+    let paths = described["paths"].as_object().unwrap().values();
+    let described = paths.flat_map(|methods| methods.as_object().unwrap().keys());
+    // These are answered everywhere, and described nowhere.
+    let always = ["head".to_owned(), "options".to_owned()];
+    let described: BTreeSet<String> = described.cloned().chain(always).collect();
+    let methods = &host.function("api")["bindings"][0]["methods"];
+    let methods = methods.as_array().unwrap().iter();
+    let methods: BTreeSet<String> = methods.map(|one| one.as_str().unwrap().to_owned()).collect();
+    assert_eq!(methods, described);
     assert!(host.stop().await.success());
 }
 
