@@ -289,9 +289,20 @@ impl Pump {
         let (ended_by, ended) = watch::channel(None);
         let stop = CancellationToken::new();
         let (host, stopped) = (self.0.host.clone(), stop.clone());
+        let (hints_by, mut own) = (hints.clone(), self.0.read_models.store().appends());
         self.0.runs.spawn(async move {
-            let running = Box::pin(host.run(Some(appends), &stopped, SHUTDOWN_TIME_MAX));
-            let end = running.await.map(|hostings| Pumped::of(&hostings)).map_err(PumpError::from);
+            let mut running = Box::pin(host.run(Some(appends), &stopped, SHUTDOWN_TIME_MAX));
+            let end = loop {
+                tokio::select! {
+                    biased;
+                    end = &mut running => break end,
+                    // What this process appends itself is read at once.
+                    Ok(()) = own.changed() => {
+                        hints_by.send_modify(|hints| *hints = hints.wrapping_add(1));
+                    }
+                }
+            };
+            let end = end.map(|hostings| Pumped::of(&hostings)).map_err(PumpError::from);
             ended_by.send_replace(Some(end));
         });
         Arc::new(Run { users: AtomicUsize::new(1), hints, stop, ended })
