@@ -10,13 +10,24 @@ use super::{
     reply::Failure,
 };
 
+/// The wake-ups until everything must be done.
+const WAKEUPS_MAX: usize = 3;
+
 fn wake() -> Value {
     documents(&[json!({"id": "e"})], Rewrite::Nothing)
 }
 
-/// Everything is done: by one more wake-up, as the next change of the feed or the next timer is one.
+/// Everything is done, as soon as the next changes or timers come: what a dead host held is free after its expiry,
+/// which may take the time of one wake-up.
 async fn nothing_is_lost(app: &App, host: &Host) {
-    host.invoke("wakeup", wake()).await.unwrap();
+    let mut is_done = false;
+    for _ in 0..WAKEUPS_MAX {
+        is_done |= host.invoke("wakeup", wake()).await.unwrap().value["isCaughtUp"] == true;
+        if is_done {
+            break;
+        }
+    }
+    assert!(is_done, "it never catches up: {:?}", host.log());
     app.verify().await;
     app.assert_released().await;
     assert!(host.stop().await.success());
@@ -130,7 +141,6 @@ async fn a_handler_that_is_killed_in_a_batch_loses_nothing() {
     };
     tokio::join!(trigger.run(), killing);
     assert_eq!((trigger.documents, trigger.lost.len()), (240, 0), "the policy knows no end");
-    app.verify().await;
     nothing_is_lost(&app, &host).await;
 }
 
@@ -149,7 +159,6 @@ async fn another_host_takes_over() {
     assert!(!app.owners().await.1.is_empty(), "what the dead one held is not free yet");
     app.append(40..50, 3).await;
     app.trigger(&second, "host-2").await.run().await;
-    app.verify().await;
     nothing_is_lost(&app, &second).await;
 }
 
