@@ -6,7 +6,9 @@
 
 mod append;
 mod args;
+mod config;
 mod demo;
+mod doctor;
 mod error;
 mod export;
 mod functions;
@@ -14,6 +16,7 @@ mod import;
 mod lag;
 mod line;
 mod local;
+mod log;
 mod output;
 mod package;
 mod parked;
@@ -23,6 +26,7 @@ mod provision;
 mod read;
 mod sample;
 mod serve;
+mod settings;
 mod stats;
 mod streams;
 mod table;
@@ -30,16 +34,17 @@ mod tail;
 mod target;
 mod worker;
 
-use std::io::Write;
+use std::{io::Write, path::PathBuf};
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
-use self::output::Output;
 pub use self::{
     append::AppendArgs,
     args::{Format, FormatArgs, TargetArgs},
+    config::ConfigArgs,
     demo::DemoArgs,
+    doctor::DoctorArgs,
     error::{CliError, EXIT_CONFLICT, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_UNKNOWN, EXIT_USAGE},
     export::ExportArgs,
     functions::FunctionsArgs,
@@ -47,6 +52,7 @@ pub use self::{
     lag::LagArgs,
     line::EVENT_ID_NAMESPACE,
     local::LocalArgs,
+    log::{LogArgs, LogFormat},
     package::PackageArgs,
     parked::ParkedArgs,
     processors::ProcessorsArgs,
@@ -55,11 +61,14 @@ pub use self::{
     read::ReadArgs,
     sample::SampleArgs,
     serve::ServeArgs,
+    settings::{Refusal, parse, variables},
     stats::StatsArgs,
     streams::StreamsArgs,
     tail::TailArgs,
     worker::WorkerArgs,
 };
+use self::{output::Output, settings::Shown};
+use crate::telemetry::{LogForm, LogOptions, LogPlace};
 
 const EXAMPLES: &str = "\
 Without --endpoint a command works on the embedded store in --data-dir, and joins the process that
@@ -79,14 +88,19 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "cosmos-es", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Cli {
-    /// Log to standard error: -v says what is done, -vv says every operation; `RUST_LOG`
-    /// says more precisely
-    #[arg(short, long, env = "COSMOS_ES_VERBOSE", action = ArgAction::Count, global = true)]
-    pub verbose: u8,
     #[command(flatten)]
     output: FormatArgs,
+    /// Settings file: TOML, a line a setting; flags and variables come before it
+    #[arg(long, env = "COSMOS_ES_CONFIG", value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// What is logged and how.
+    #[command(flatten)]
+    pub log: LogArgs,
     #[command(subcommand)]
     command: Command,
+    /// The settings of the command, with where they are from.
+    #[arg(skip)]
+    shown: Vec<Shown>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -107,16 +121,29 @@ enum Command {
     Parked(ParkedArgs),
     Projections(ProjectionsArgs),
     Provision(ProvisionArgs),
+    Config(ConfigArgs),
+    Doctor(DoctorArgs),
     Local(LocalArgs),
     Sample(SampleArgs),
     Demo(DemoArgs),
 }
 
 impl Cli {
-    /// Whether the log goes to standard output, and says what is done unless it is told otherwise: for a command
-    /// whose standard error is a list of errors to whoever runs it.
-    pub fn logs_to_output(&self) -> bool {
-        matches!(self.command, Command::Functions(_))
+    /// What is logged and where to.
+    pub fn log_options(&self) -> LogOptions {
+        // Its host takes standard error for a list of errors, and shows people nothing else.
+        let is_hosted = matches!(self.command, Command::Functions(_));
+        let form = match self.log.log_format {
+            LogFormat::Text => LogForm::Text,
+            LogFormat::Json => LogForm::Json,
+        };
+        LogOptions {
+            verbosity: self.log.verbose.max(u8::from(is_hosted)),
+            filter: self.log.log.clone(),
+            form,
+            place: if is_hosted { LogPlace::StandardOutput } else { LogPlace::default() },
+            otlp_endpoint: self.log.otlp_endpoint.clone(),
+        }
     }
 }
 
@@ -154,6 +181,8 @@ pub async fn run(
         Command::Parked(args) => Box::pin(parked::run(args, &mut out, stop)).await,
         Command::Projections(args) => Box::pin(projections::run(args, &mut out, stop)).await,
         Command::Provision(args) => Box::pin(provision::run(args, &mut out)).await,
+        Command::Config(args) => config::run(&args, cli.shown, &mut out),
+        Command::Doctor(args) => Box::pin(doctor::run(args, &mut out, stop)).await,
         Command::Local(args) => Box::pin(local::run(args, &mut out, stop)).await,
         Command::Sample(args) => sample::run(&args, &mut out),
         Command::Demo(args) => Box::pin(demo::run(args, &mut out, stop)).await,

@@ -4,6 +4,7 @@
 //! over a connection is the business of the modules named `cosmos` inside of others. Nothing here is
 //! left to defaults that the environment can change.
 
+mod account;
 mod failure;
 mod limits;
 
@@ -24,6 +25,8 @@ use azure_identity::{
 };
 use thiserror::Error;
 
+pub(crate) use self::account::read_account;
+pub use self::account::{AccountFault, AccountProperties};
 pub(crate) use self::{
     failure::{answer_was_lost, is_definite_refusal, may_be_carried_out, status_of},
     limits::{TimeLimits, Unanswered},
@@ -89,11 +92,21 @@ fn account(
     endpoint: AccountEndpoint,
     credential: &Credential,
 ) -> Result<AccountReference, azure_core::Error> {
-    let token: Arc<dyn TokenCredential> = match credential {
-        Credential::Key(key) => {
-            let key = Secret::new(key.clone());
-            return Ok(AccountReference::with_authentication_key(endpoint, key));
-        }
+    Ok(match signing(credential)? {
+        Signing::Key(key) => AccountReference::with_authentication_key(endpoint, key),
+        Signing::Tokens(tokens) => AccountReference::with_credential(endpoint, tokens),
+    })
+}
+
+/// What signs requests.
+enum Signing {
+    Key(Secret),
+    Tokens(Arc<dyn TokenCredential>),
+}
+
+fn signing(credential: &Credential) -> Result<Signing, azure_core::Error> {
+    Ok(Signing::Tokens(match credential {
+        Credential::Key(key) => return Ok(Signing::Key(Secret::new(key.clone()))),
         Credential::ManagedIdentity { client_id } => {
             let user_assigned_id = client_id.clone().map(UserAssignedId::ClientId);
             let options =
@@ -102,8 +115,7 @@ fn account(
         }
         Credential::WorkloadIdentity => WorkloadIdentityCredential::new(None)?,
         Credential::DeveloperTools => DeveloperToolsCredential::new(None)?,
-    };
-    Ok(AccountReference::with_credential(endpoint, token))
+    }))
 }
 
 /// Whether an endpoint is on this machine.

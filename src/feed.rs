@@ -51,6 +51,7 @@ pub mod documents;
 mod handler;
 mod holding;
 mod host;
+pub mod lag;
 pub mod liveness;
 pub mod memory;
 pub mod metrics;
@@ -73,7 +74,7 @@ pub use self::{
     host::{HeldStatus, LeaseState, LeaseStatus, Status},
     metrics::Metrics,
     options::{InvalidOptions, ProcessorOptions},
-    processor::{CaughtUp, HostFailed, Processor, RunningProcessor},
+    processor::{CaughtUp, HostFailed, Processor, RunningProcessor, Standing},
     range::{FeedRange, InvalidRange},
     source::{Change, Feed, FeedFault, FeedReader, Page},
     store::{Done, LeaseStore, OPERATIONS_MAX, Operation, StoreFault},

@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //!
-//! - The service listens on loopback only, and answers only what is sent to a name of loopback. It has no
-//!   authentication.
+//! - Where nobody asks callers who they are, the service listens on loopback only, and answers only what is
+//!   sent to a name of loopback; see [`access`].
 //! - Every answer carries a request id, and every error is a problem document (RFC 9457), also those of
 //!   the router. A problem never has the text of a failure below it.
 //! - An append that has begun is not cut when its client goes away: it runs in a task of its own, which
@@ -14,16 +14,19 @@
 //! [`crate::quotes`]. A part of the interface is a `router::Routes`: a router, its description and its
 //! types of problems; the parts are put together in `router`.
 
+pub mod access;
 mod answer;
 mod body;
 mod cloudevents;
 mod connections;
 mod etag;
 mod feed;
+pub mod figures;
 pub mod functions;
 mod health;
 mod host;
 mod idempotency;
+mod lag;
 pub mod limits;
 mod links;
 mod media;
@@ -36,6 +39,7 @@ mod quotes;
 mod read_models;
 mod request_id;
 mod router;
+mod security;
 mod shared;
 mod streams;
 
@@ -57,11 +61,28 @@ use crate::store::EventStore;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// Without authentication the service is for this machine only.
-    #[error("the service listens on loopback only, for it has no authentication: not on {address}")]
+    /// Without a check of callers the service is for this machine only.
+    #[error(
+        "with `access` = none the service listens on loopback only, not on {address}: set `access` to keys, \
+         entra or keys,entra"
+    )]
     NotLoopback {
         /// The address that was asked for.
         address: SocketAddr,
+    },
+    /// Without a check of callers the service is for names of this machine only.
+    #[error(
+        "with `access` = none the service answers for loopback only: without `hosts`, or set `access` to \
+         keys, entra or keys,entra"
+    )]
+    HostsWithoutAccess,
+    /// A name that no host can have.
+    #[error(
+        "`hosts` takes names of hosts such as events.example.com, without scheme, port and path: not {host:?}"
+    )]
+    Host {
+        /// What was given.
+        host: String,
     },
     /// The address cannot be taken.
     #[error("cannot listen on {address}")]
@@ -112,8 +133,8 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`BindError::NotLoopback`] for an address that other machines can reach, and
-    /// [`BindError::Listen`] for one that cannot be taken.
+    /// Those of [`ServiceOptions::check_listen`], and [`BindError::Listen`] for an address that cannot be
+    /// taken.
     pub async fn bind(store: EventStore, options: ServiceOptions) -> Result<Self, BindError> {
         let address = options.listen;
         options.check_listen()?;
@@ -144,8 +165,8 @@ impl Service {
         self.answer(app, stop).await
     }
 
-    /// Answers as [`serve`](Self::serve) does, but only `/healthz` and `/metrics`: for a program that is
-    /// watched and serves nothing else.
+    /// Answers as [`serve`](Self::serve) does, but only `/healthz`, `/readyz`, `/metrics` and `/lag`: for a program
+    /// that is watched and serves nothing else. Who may ask is the same.
     ///
     /// # Errors
     ///

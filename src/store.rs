@@ -12,6 +12,7 @@
 //! The stored documents are described in `docs/stored-format.md`. This module knows nothing of
 //! aggregates, projections or HTTP; its sub-module `cosmos` is the only one that knows the SDK.
 
+mod account;
 mod append;
 mod changes;
 mod classify;
@@ -32,11 +33,18 @@ use tokio::sync::watch;
 
 pub(crate) use self::document::read_event;
 pub use self::{
+    account::{
+        AccountError, AccountFault, AccountProperties, CONSISTENCY_LEVELS, account_problems,
+        account_properties, check_account,
+    },
     append::{AppendOptions, BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, WINNING_EVENTS_MAX},
     changes::{CONTINUATION_BYTES_MAX, Changes, ChangesFrom, ChangesPage},
     error::{AppendError, BadContinuation, CorruptDocument, ReadError, StoreError, StoreErrorKind},
     list::{Counts, ListStreams, StreamPage, StreamPages, TypeCounts},
-    provision::{ProvisionError, ProvisionReport, provision},
+    provision::{
+        ContainerShape, DefaultTtl, ProvisionError, ProvisionReport, missing_permissions,
+        provision, verify_containers, wanted_containers,
+    },
     read::{EventPages, EventStream, Events, ReadStream},
     snapshot::{SNAPSHOT_BYTES_MAX, Snapshot, SnapshotKey, SnapshotOutcome},
     usage::{AppendOutcome, Receipt, SessionToken, Usage},
@@ -51,7 +59,7 @@ use crate::{
     config::StoreOptions,
     event::{BadInput, NewEvent},
     stream::{ExpectedVersion, StreamId},
-    telemetry::{OperationKind, Outcome},
+    telemetry::{OperationKind, Outcome, figures::Figure, operations::Operations},
 };
 
 /// An event store in one database. Cheap to clone; clones share the connections.
@@ -83,6 +91,8 @@ struct Inner {
     options: StoreOptions,
     /// How many appends were acknowledged.
     appends: watch::Sender<u64>,
+    /// What was done so far.
+    operations: Operations,
 }
 
 /// A value that was read, with what that took.
@@ -114,7 +124,8 @@ impl EventStore {
     }
 
     fn new(connection: Connection, options: StoreOptions) -> Self {
-        Self(Arc::new(Inner { connection, options, appends: watch::Sender::new(0) }))
+        let (appends, operations) = (watch::Sender::new(0), Operations::default());
+        Self(Arc::new(Inner { connection, options, appends, operations }))
     }
 
     /// [Provisions](provision) and connects with one client, which is quicker than one after the
@@ -210,6 +221,17 @@ impl EventStore {
     /// others, or of those whose outcome is unknown, so it is a reason to look early and no more.
     pub fn appends(&self) -> watch::Receiver<u64> {
         self.0.appends.subscribe()
+    }
+
+    /// What was done through this store and its clones, counted by operation: request charge, round trips,
+    /// retries, throttles, outcomes, times. [`telemetry::operations`](crate::telemetry::operations) has the
+    /// names.
+    pub fn figures(&self) -> Vec<Figure> {
+        self.0.operations.figures()
+    }
+
+    fn operations(&self) -> &Operations {
+        &self.0.operations
     }
 
     /// Describes a read of a stream. Nothing is sent, and an invalid stream id is not reported, before

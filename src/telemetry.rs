@@ -4,7 +4,13 @@
 //! [`TARGET`] and the field names below. Payloads, stream ids, keys and tokens are never reported;
 //! of a stream only its category, of which there are few.
 
+pub mod figures;
+pub mod operations;
+mod subscriber;
+
 use std::{fmt, time::Duration};
+
+pub use self::subscriber::{LogError, LogForm, LogOptions, LogPlace};
 
 /// The target of the events.
 pub const TARGET: &str = "cosmos_event_store::operation";
@@ -19,6 +25,10 @@ pub const FIELD_OUTCOME: &str = "outcome";
 pub const FIELD_REQUEST_CHARGE: &str = "request_charge_ru";
 /// Field: the requests that were sent, with those that the SDK repeated.
 pub const FIELD_ROUND_TRIPS: &str = "round_trips";
+/// Field: the requests among them that failed and were sent again.
+pub const FIELD_RETRIES: &str = "retries";
+/// Field: the requests among them that the service answered with 429.
+pub const FIELD_THROTTLES: &str = "throttles";
 /// Field: the documents that were written or read.
 pub const FIELD_ITEMS: &str = "items";
 /// Field: the bytes of JSON that were written or read, without the envelopes.
@@ -27,7 +37,7 @@ pub const FIELD_BYTES: &str = "bytes";
 pub const FIELD_ELAPSED: &str = "elapsed_us";
 
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum OperationKind {
     /// An append, with all its requests.
@@ -77,7 +87,7 @@ impl fmt::Display for OperationKind {
 }
 
 /// How an operation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
     /// Done: read, or written.
@@ -138,6 +148,10 @@ pub struct StoreOperation<'a> {
     pub request_charge: f64,
     /// The requests that were sent, with those that the SDK repeated.
     pub round_trips: u32,
+    /// The requests among them that failed and were sent again.
+    pub retries: u32,
+    /// The requests among them that the service answered with 429.
+    pub throttles: u32,
     /// The documents that were written or read.
     pub items: u64,
     /// The bytes of JSON that were written or read, without the envelopes.
@@ -155,6 +169,8 @@ impl<'a> StoreOperation<'a> {
             outcome: Outcome::Done,
             request_charge: 0.0,
             round_trips: 0,
+            retries: 0,
+            throttles: 0,
             items: 0,
             bytes: 0,
             elapsed: Duration::ZERO,
@@ -172,6 +188,8 @@ impl<'a> StoreOperation<'a> {
                 { FIELD_OUTCOME } = self.outcome.as_str(),
                 { FIELD_REQUEST_CHARGE } = self.request_charge,
                 { FIELD_ROUND_TRIPS } = self.round_trips,
+                { FIELD_RETRIES } = self.retries,
+                { FIELD_THROTTLES } = self.throttles,
                 { FIELD_ITEMS } = self.items,
                 { FIELD_BYTES } = self.bytes,
                 { FIELD_ELAPSED } = u64::try_from(self.elapsed.as_micros()).unwrap_or(u64::MAX),

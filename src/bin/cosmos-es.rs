@@ -6,27 +6,27 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser as _;
-use cosmos_event_store::cli::{self, Cli, CliError, EXIT_FAILURE, EXIT_INTERRUPTED};
+use cosmos_event_store::cli::{
+    self, Cli, CliError, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE, Refusal,
+};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 /// The SDK and JSON make many small, short-lived allocations on several threads; the system's allocator
 /// spends a fifth of an append on them.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What is logged, unless `RUST_LOG` says otherwise: what a person must look at; with -v the life
-/// cycle; with -vv every operation.
-const LOGGED: [&str; 3] = [
-    "error,cosmos_event_store=warn,cosmos_local=warn",
-    "warn,cosmos_event_store=info,cosmos_local=info",
-    "info,cosmos_event_store=debug,cosmos_local=debug",
-];
-
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    log(cli.verbose, cli.logs_to_output());
+    let args: Vec<_> = std::env::args_os().collect();
+    let cli = match cli::parse(&args, std::env::vars_os().map(|(name, _)| name)) {
+        Ok(cli) => cli,
+        Err(Refusal::Arguments(error)) => return answer(&error),
+        Err(Refusal::Settings(text)) => return fail(EXIT_USAGE, &text),
+        Err(other) => return fail(EXIT_USAGE, &other.to_string()),
+    };
+    if let Err(error) = cli.log_options().start() {
+        return fail(EXIT_USAGE, &error.to_string());
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_FAILURE, &error.to_string()),
@@ -67,18 +67,11 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
     }
 }
 
-fn log(verbose: u8, to_output: bool) {
-    let verbose = verbose.max(u8::from(to_output));
-    let default = LOGGED.get(usize::from(verbose)).unwrap_or(&LOGGED[2]);
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let logging = tracing_subscriber::fmt().with_env_filter(filter);
-    if to_output {
-        let is_terminal = io::IsTerminal::is_terminal(&io::stdout());
-        logging.with_writer(io::stdout).with_ansi(is_terminal).init();
-    } else {
-        let is_terminal = io::IsTerminal::is_terminal(&io::stderr());
-        logging.with_writer(io::stderr).with_ansi(is_terminal).init();
-    }
+/// Help and version on standard output, and what is wrong with the arguments on standard error.
+fn answer(error: &clap::Error) -> ExitCode {
+    // Nothing is left to be done when nobody reads it.
+    let _said = error.print().is_ok();
+    if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
 }
 
 fn fail(code: u8, text: &str) -> ExitCode {

@@ -139,7 +139,7 @@ pub(super) async fn run(
     let events = until_stopped(reading, stop).await?;
     // From here on Ctrl-C waits: an append is not left halfway.
     let ids: Vec<EventId> = events.iter().map(NewEvent::id).collect();
-    let account = Account::open(args.target.target(), Missing::Create).await?;
+    let account = Account::open(args.target.target()?, Missing::Create).await?;
     let appending = async {
         let store = account.connect().await?;
         let mut options = AppendOptions::default();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
+use super::CliError;
 use crate::{
     config::{Credential, StoreOptions},
     cosmos::is_loopback,
@@ -66,6 +67,19 @@ impl ProcessorArg {
     }
 }
 
+/// Who signs requests to an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum CredentialKind {
+    /// The managed identity of the machine: the system-assigned one, or the one of --client-id
+    ManagedIdentity,
+    /// The federated identity of a Kubernetes workload
+    WorkloadIdentity,
+    /// Whoever is signed in to the Azure CLI or the Azure Developer CLI
+    DeveloperTools,
+    /// The key of the endpoint; on loopback only
+    Key,
+}
+
 /// Where the store is.
 #[derive(Debug, Clone, Args)]
 pub struct TargetArgs {
@@ -75,10 +89,19 @@ pub struct TargetArgs {
     /// Endpoint of a Cosmos DB account, instead of the embedded store
     #[arg(long, env = "COSMOS_ES_ENDPOINT", value_name = "URL")]
     endpoint: Option<String>,
-    /// Key of the account, better given by the variable than on the command line [default: on
-    /// loopback the published emulator key, elsewhere whoever is signed in to the Azure CLI]
+    /// Key of an endpoint on loopback, better given by the variable than on the command line [default: the
+    /// published emulator key]
     #[arg(long, env = "COSMOS_ES_KEY", hide_env_values = true, value_name = "BASE64")]
     key: Option<String>,
+    /// Who signs requests to the account [default: developer-tools, and key on loopback]
+    #[arg(long, env = "COSMOS_ES_CREDENTIAL", value_enum, value_name = "KIND")]
+    credential: Option<CredentialKind>,
+    /// Client id of a user-assigned managed identity
+    #[arg(long, env = "COSMOS_ES_CLIENT_ID", value_name = "ID")]
+    client_id: Option<String>,
+    /// Azure region that this process runs in, for reads of an account with several
+    #[arg(long, env = "COSMOS_ES_REGION", value_name = "NAME")]
+    region: Option<String>,
     /// Database; a tenant is a database
     #[arg(long, env = "COSMOS_ES_DATABASE", default_value = DATABASE_DEFAULT, value_name = "NAME")]
     database: String,
@@ -100,21 +123,99 @@ pub(super) enum Target {
 
 impl TargetArgs {
     /// Settles where the store is.
-    pub(super) fn target(&self) -> Target {
+    ///
+    /// # Errors
+    ///
+    /// [`CliError::Usage`] where settings do not go together; it names them.
+    pub(super) fn target(&self) -> Result<Target, CliError> {
         let Some(endpoint) = &self.endpoint else {
+            self.needs_endpoint()?;
             let folder = self.data_dir.clone();
-            return Target::Folder {
+            return Ok(Target::Folder {
                 folder: folder.unwrap_or_else(|| Path::new(DATA_DIR_DEFAULT).to_owned()),
                 database: self.database.clone(),
-            };
+            });
         };
-        let credential = match &self.key {
-            Some(key) => Credential::key(key),
-            None if is_loopback(endpoint) => Credential::key(cosmos_local::EMULATOR_KEY),
-            None => Credential::DeveloperTools,
-        };
-        Target::Endpoint(StoreOptions::new(endpoint, credential, &self.database))
+        let credential = self.credential(is_loopback(endpoint))?;
+        let options = StoreOptions::new(endpoint, credential, &self.database);
+        Ok(Target::Endpoint(match &self.region {
+            Some(region) => options.with_region(region),
+            None => options,
+        }))
     }
+
+    /// Whether an account is named, and not the embedded store.
+    pub(super) fn has_endpoint(&self) -> bool {
+        self.endpoint.is_some()
+    }
+
+    /// What settings are that nobody has given and that have no fixed default.
+    pub(super) fn settled(&self) -> Vec<(&'static str, String)> {
+        match &self.endpoint {
+            None => vec![("data-dir", DATA_DIR_DEFAULT.to_owned())],
+            Some(endpoint) if is_loopback(endpoint) => vec![("credential", "key".to_owned())],
+            Some(_) => vec![("credential", "developer-tools".to_owned())],
+        }
+    }
+
+    /// What says something about an account says nothing about the embedded store.
+    fn needs_endpoint(&self) -> Result<(), CliError> {
+        let given = [
+            ("key", self.key.is_some()),
+            ("credential", self.credential.is_some()),
+            ("client-id", self.client_id.is_some()),
+            ("region", self.region.is_some()),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((name, _)) => Err(usage(format!(
+                "the setting {name} is about an account, and there is no setting endpoint"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn credential(&self, is_loopback: bool) -> Result<Credential, CliError> {
+        let kind = match self.credential {
+            Some(kind) => kind,
+            None if is_loopback => CredentialKind::Key,
+            None if self.key.is_some() => {
+                // A key opens everything to whoever has it, and nobody can say who that was.
+                return Err(usage(
+                    "the setting key is for endpoints on loopback: elsewhere take the setting credential, and \
+                     switch the keys of the account off",
+                ));
+            }
+            None => CredentialKind::DeveloperTools,
+        };
+        if self.client_id.is_some() && kind != CredentialKind::ManagedIdentity {
+            return Err(usage("the setting client-id goes with credential managed-identity"));
+        }
+        if self.key.is_some() && kind != CredentialKind::Key {
+            return Err(usage("the setting key goes with credential key"));
+        }
+        match (kind, is_loopback) {
+            (CredentialKind::Key, true) => {
+                let key = self.key.as_deref().unwrap_or(cosmos_local::EMULATOR_KEY);
+                Ok(Credential::key(key))
+            }
+            (CredentialKind::Key, false) => {
+                Err(usage("the setting credential is key, and endpoint is not on loopback"))
+            }
+            (_, true) => Err(usage(
+                "the setting credential is for accounts in Azure: an endpoint on loopback takes a key",
+            )),
+            (CredentialKind::ManagedIdentity, false) => {
+                Ok(Credential::ManagedIdentity { client_id: self.client_id.clone() })
+            }
+            (CredentialKind::WorkloadIdentity, false) => Ok(Credential::WorkloadIdentity),
+            (CredentialKind::DeveloperTools, false) => Ok(Credential::DeveloperTools),
+        }
+    }
+}
+
+/// A command line that contradicts itself.
+pub(super) fn usage(text: impl Into<String>) -> CliError {
+    CliError::Usage(text.into())
 }
 
 /// Reads a time of the command line: RFC 3339 with an offset.

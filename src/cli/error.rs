@@ -8,10 +8,10 @@ use thiserror::Error;
 use super::table::counted;
 use crate::{
     event::BadInput,
-    feed::{ControlError, FeedFault, HostFailed, InvalidOptions, StoreFault},
+    feed::{ControlError, FeedFault, HostFailed, InvalidOptions, StoreFault, lag::LagError},
     http::{BindError, ServeError},
     projection::{ReadModelError, RebuildError, RegistryError, RollBackError, VersionFault},
-    store::{AppendError, ProvisionError, ReadError, StoreError, StoreErrorKind},
+    store::{AccountError, AppendError, ProvisionError, ReadError, StoreError, StoreErrorKind},
 };
 
 /// Exit code of every failure that has no code of its own.
@@ -86,6 +86,12 @@ pub enum CliError {
     /// A read model is not what it should be; the report says where.
     #[error("{0}")]
     Drift(String),
+    /// The store, or something that it needs, is not as it must be; the report says what.
+    #[error("{0}")]
+    Unwell(String),
+    /// Events could be lost in the account.
+    #[error(transparent)]
+    Account(#[from] AccountError),
     /// The embedded endpoint did not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -147,6 +153,15 @@ impl From<RollBackError> for CliError {
 impl From<RegistryError> for CliError {
     fn from(error: RegistryError) -> Self {
         Self::ReadModel(error.into())
+    }
+}
+
+impl From<LagError> for CliError {
+    fn from(error: LagError) -> Self {
+        match error {
+            LagError::Feed(fault) => fault.into(),
+            LagError::Store(fault) => fault.into(),
+        }
     }
 }
 
@@ -221,7 +236,7 @@ impl CliError {
         };
         match store.kind() {
             StoreErrorKind::NotProvisioned => Some("`cosmos-es provision` makes it ready"),
-            StoreErrorKind::Denied => Some("set COSMOS_ES_KEY, or sign in with `az login`"),
+            StoreErrorKind::Denied => Some("`cosmos-es doctor` says what the identity lacks"),
             _ => None,
         }
     }

@@ -74,7 +74,7 @@ pub(super) async fn run(
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
-    let account = Account::open(args.target.target(), Missing::Refuse).await?;
+    let account = Account::open(args.target.target()?, Missing::Refuse).await?;
     let started = account.options.clock.monotonic();
     let exporting = async {
         let store = account.connect().await?;

@@ -21,7 +21,9 @@ use self::work::ReadModelWork;
 use super::{
     CliError,
     args::{Format, Target, TargetArgs},
+    lag as feed_lag,
     output::Output,
+    settings::AccessSettings,
     target::{Account, Missing},
     worker::{figures::Figures, host::default_instance, views},
 };
@@ -59,6 +61,8 @@ Examples:
 pub struct FunctionsArgs {
     #[command(flatten)]
     target: TargetArgs,
+    #[command(flatten)]
+    access: AccessSettings,
     /// Port to listen on, on loopback; 0 takes a free one [default: what the host says in
     /// `FUNCTIONS_CUSTOMHANDLER_PORT`]
     #[arg(long, env = "COSMOS_ES_FUNCTIONS_PORT", value_name = "PORT")]
@@ -90,7 +94,7 @@ pub(super) async fn run(
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
-    let target = args.target.target();
+    let target = args.target.target()?;
     let Target::Endpoint(options) = &target else {
         return Err(CliError::Usage(
             "functions need --endpoint or COSMOS_ES_ENDPOINT: instances come and go, and a store in a folder \
@@ -98,15 +102,15 @@ pub(super) async fn run(
                 .to_owned(),
         ));
     };
-    check_access(&options.endpoint)?;
+    check_access(&options.endpoint, &args.access)?;
     let port = port(args.port)?;
     let instance = args.instance.unwrap_or_else(default_instance);
     ProcessorOptions::new(&instance).check()?;
     panic::set_hook(Box::new(tell_place));
     let figures = Figures::default();
     let measured = figures.clone();
-    let options_of_service = ServiceOptions::default().with_metrics(move || measured.text());
-    let service = FunctionsService::bind(port, options_of_service).await?;
+    let service = args.access.of(ServiceOptions::default())?.with_figures(move || measured.now());
+    let service = FunctionsService::bind(port, service).await?;
     let http = format!("http://{}", service.address());
     let store = options.endpoint.trim_end_matches('/');
     match out.format() {
@@ -125,10 +129,10 @@ pub(super) async fn run(
     served.map_err(CliError::from).and(closed)
 }
 
-/// Whether the service may run with the access that it has. Without authentication it is for a store on this
-/// machine only: the host lets everybody in.
-fn check_access(endpoint: &str) -> Result<(), CliError> {
-    if is_loopback(endpoint) {
+/// Whether the service may run with the access that it has. Where nobody is asked who they are it is for a store
+/// on this machine only: the host lets everybody in.
+fn check_access(endpoint: &str, access: &AccessSettings) -> Result<(), CliError> {
+    if access.is_controlled() || is_loopback(endpoint) {
         return Ok(());
     }
     Err(CliError::Usage(format!(
@@ -199,9 +203,9 @@ impl Connecting<'_> {
         let (store, _) = self.account.provision_and_connect().await?;
         let read_models = views::open(self.account, store.clone()).await?;
         let pump = Pump::new(read_models.clone(), self.instance, self.run_time);
-        let account = self.account.options.clone();
-        let work = ReadModelWork::new(pump, account, read_models.clone(), &self.figures);
-        place.attach(store, read_models, Arc::new(work));
+        let lag = feed_lag::open(self.account).await?;
+        let work = ReadModelWork::new(pump, lag.clone(), read_models.clone(), &self.figures);
+        place.attach(store, read_models, lag, Arc::new(work));
         Ok(())
     }
 }
@@ -210,14 +214,27 @@ impl Connecting<'_> {
 mod tests {
     use std::{io, sync::Mutex};
 
+    use clap::Parser as _;
+
     use super::*;
+    use crate::cli::{Cli, Command};
 
     #[test]
     fn everybody_is_let_in_to_a_store_on_this_machine_only() {
-        assert!(check_access("http://127.0.0.1:8081").is_ok());
-        assert!(check_access("http://localhost:8081/").is_ok());
+        let access = |args: &[&str]| {
+            let args = ["cosmos-es", "functions"].iter().chain(args);
+            match Cli::try_parse_from(args).unwrap().command {
+                Command::Functions(args) => args.access,
+                other => panic!("{other:?}"),
+            }
+        };
+        let (none, keys) = (access(&[]), access(&["--access", "keys"]));
+        for here in ["http://127.0.0.1:8081", "http://localhost:8081/"] {
+            assert!(check_access(here, &none).is_ok(), "{here}");
+        }
         for elsewhere in ["https://account.documents.azure.com/", "http://10.0.0.1:8081", ""] {
-            assert!(check_access(elsewhere).is_err(), "{elsewhere}");
+            assert!(check_access(elsewhere, &none).is_err(), "{elsewhere}");
+            assert!(check_access(elsewhere, &keys).is_ok(), "{elsewhere}");
         }
     }
 

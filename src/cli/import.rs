@@ -118,7 +118,7 @@ pub(super) async fn run(
 ) -> Result<(), CliError> {
     // Before anything is made for it.
     let source = Source::open(&args.file)?;
-    let account = Account::open(args.target.target(), Missing::Create).await?;
+    let account = Account::open(args.target.target()?, Missing::Create).await?;
     let result = match account.connect().await {
         Ok(store) => import(&args, source, store, &*account.options.clock, out, stop).await,
         Err(error) => Err(error),

@@ -175,7 +175,7 @@ pub(super) async fn run(
     if let Some(stream) = gives_up.filter(|_| !args.yes) {
         until_stopped(confirm(stream), stop).await?;
     }
-    let account = Account::open(args.target.target(), Missing::Refuse).await?;
+    let account = Account::open(args.target.target()?, Missing::Refuse).await?;
     let doing = async {
         account.connect().await?;
         let control = control(&account, &args.processor.name).await?;

@@ -167,7 +167,7 @@ pub(super) async fn run(
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
     let order = args.order()?;
-    let account = Account::open(args.target.target(), Missing::Refuse).await?;
+    let account = Account::open(args.target.target()?, Missing::Refuse).await?;
     let doing = async {
         account.connect().await?;
         match order {

@@ -75,7 +75,7 @@ pub(super) async fn run(
         Action::Views(args) => &args.target,
         Action::Totals(args) => &args.target,
     };
-    let account = Account::open(target.target(), Missing::Refuse).await?;
+    let account = Account::open(target.target()?, Missing::Refuse).await?;
     let done = Box::pin(carry_out(action, &account, out, stop)).await;
     let closed = account.close().await;
     done.and(closed)

@@ -37,7 +37,7 @@ struct Provisioned<'a> {
 }
 
 pub(super) async fn run(args: ProvisionArgs, out: &mut Output<'_>) -> Result<(), CliError> {
-    let account = Account::open(args.target.target(), Missing::Create).await?;
+    let account = Account::open(args.target.target()?, Missing::Create).await?;
     let database = account.options.database.clone();
     let report = account.provision().await;
     let closed = account.close().await;

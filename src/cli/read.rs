@@ -64,7 +64,7 @@ pub(super) async fn run(
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
-    let account = Account::open(args.target.target(), Missing::Refuse).await?;
+    let account = Account::open(args.target.target()?, Missing::Refuse).await?;
     let reading = async { print(&args, &account.connect().await?, out).await };
     let result = until_stopped(reading, stop).await;
     let closed = account.close().await;

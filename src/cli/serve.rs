@@ -1,20 +1,20 @@
 //! `cosmos-es serve`: the event store over HTTP, in the foreground, with a worker inside.
 
-mod inside;
-
-use std::net::SocketAddr;
+pub(super) mod inside;
 
 use clap::Args;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use self::inside::{Kind, To, Worker, parse_to};
+use self::inside::Worker;
 use super::{
     CliError,
-    args::{Format, ProcessorArg, TargetArgs},
+    args::Format,
+    lag,
     output::Output,
+    settings::ProcessSettings,
     target::{Account, Missing},
-    worker::{figures::Figures, host::default_instance, views},
+    worker::{figures::Figures, views},
 };
 use crate::{
     clock::{Clock as _, SystemClock},
@@ -24,7 +24,7 @@ use crate::{
 
 const EXAMPLES: &str = "\
 The store is embedded in the process, in --data-dir, unless --endpoint names an account. It listens on
-loopback only. With --output json one line is printed when it is ready: http, store, dataDir, openapi and
+loopback only, unless --access says whom it answers: who has an API key, or a token of Entra. With --output json one line is printed when it is ready: http, store, dataDir, openapi and
 worker. Ctrl-C lets requests that have begun end, for 10 seconds at most, and then the worker.
 
 Inside is a worker that keeps the read models up to date, together with any `cosmos-es worker` beside it
@@ -37,56 +37,15 @@ Examples:
   cosmos-es serve --worker-to none
   cosmos-es serve --processor mails --worker-to http://127.0.0.1:9000/events
   cosmos-es serve --data-dir D --listen 127.0.0.1:0 --store-port 0 --output json
-  cosmos-es serve --endpoint https://my-account.documents.azure.com";
+  cosmos-es serve --endpoint https://my-account.documents.azure.com
+  cosmos-es serve --listen 0.0.0.0:8080 --access keys --access-keys-file keys.json";
 
 /// Serve the event store over HTTP, until Ctrl-C
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ServeArgs {
     #[command(flatten)]
-    target: TargetArgs,
-    /// Address to listen on, loopback only; port 0 takes a free one
-    #[arg(
-        long,
-        env = "COSMOS_ES_LISTEN",
-        default_value = "127.0.0.1:8080",
-        value_name = "ADDRESS:PORT"
-    )]
-    listen: SocketAddr,
-    /// Port of the embedded endpoint; another one is taken when it is in use, and 0 takes a free one
-    #[arg(long, env = "COSMOS_ES_STORE_PORT", default_value_t = 8081, value_name = "PORT")]
-    store_port: u16,
-    /// What the worker inside does with events: views for read models, count, a URL to post them to, or none
-    /// for no worker
-    #[arg(
-        long,
-        env = "COSMOS_ES_WORKER_TO",
-        default_value = "views",
-        value_name = "PLACE",
-        value_parser = parse_to
-    )]
-    worker_to: To,
-    #[command(flatten)]
-    processor: ProcessorArg,
-    /// Name of the worker inside, for people [default: name of the machine and number of the process]
-    #[arg(long, env = "COSMOS_ES_WORKER_INSTANCE", value_name = "NAME")]
-    instance: Option<String>,
-}
-
-impl ServeArgs {
-    /// The worker inside, where there is one.
-    fn worker(&self) -> Option<Worker> {
-        let kind = match &self.worker_to {
-            To::None => return None,
-            To::Views => Kind::Views,
-            To::Receiver(receiver) => Kind::Receiver {
-                receiver: receiver.clone(),
-                processor: self.processor.name.clone(),
-            },
-        };
-        let instance = self.instance.clone().unwrap_or_else(default_instance);
-        Some(Worker { kind, instance })
-    }
+    settings: ProcessSettings,
 }
 
 /// Where it is, for programs.
@@ -117,18 +76,13 @@ pub(super) async fn run(
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
     let clock = SystemClock::new();
-    let options = ServiceOptions::default().with_listen(args.listen);
+    let settings = args.settings;
     // Before a data folder is made for a service that will not be.
-    options.check_listen()?;
-    let worker = args.worker();
-    worker.as_ref().map(Worker::check).transpose()?;
-    if args.processor.is_named() && !matches!(args.worker_to, To::Receiver(_)) {
-        let text = "--processor goes with --worker-to count or a URL: every read model has its own";
-        return Err(CliError::Usage(text.to_owned()));
-    }
-    let store_port = args.store_port;
-    let account =
-        Box::pin(Account::open_at(args.target.target(), Missing::Create, store_port)).await?;
+    settings.check()?;
+    let options = settings.service.options()?;
+    let worker = settings.worker.worker()?;
+    let (target, store_port) = (settings.target.target()?, settings.store_port());
+    let account = Box::pin(Account::open_at(target, Missing::Create, store_port)).await?;
     let served = Box::pin(serve(options, worker, &account, &clock, out, stop)).await;
     let closed = account.close().await;
     served.and(closed)
@@ -144,13 +98,12 @@ async fn serve(
 ) -> Result<(), CliError> {
     let (store, report) = Box::pin(account.provision_and_connect()).await?;
     let figures = Figures::default();
-    let options = match &worker {
-        Some(_) => {
-            let figures = figures.clone();
-            options.with_metrics(move || figures.text())
-        }
-        None => options,
-    };
+    let lag = lag::open(account).await?;
+    let (measured, standing) = (figures.clone(), figures.clone());
+    let options = options
+        .with_lag(lag.clone())
+        .with_standstill(move || standing.standstill())
+        .with_figures(move || measured.now());
     let read_models = views::open(account, store.clone()).await?;
     let options = options.with_read_models(read_models.clone());
     let service = Service::bind(store, options).await?;
@@ -177,7 +130,8 @@ async fn serve(
             worker.run(account, &read_models, &figures, &stop_worker).await;
         }
     };
-    let (served, ()) = tokio::join!(serving, working);
+    let both = async { tokio::join!(serving, working) };
+    let (served, ()) = lag::telling::telling(&lag, both).await;
     Ok(served?)
 }
 

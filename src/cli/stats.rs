@@ -48,7 +48,7 @@ pub(super) async fn run(
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
-    let account = Account::open(args.target.target(), Missing::Refuse).await?;
+    let account = Account::open(args.target.target()?, Missing::Refuse).await?;
     let counting = async { Ok(account.connect().await?.counts_by_type().await?) };
     let counts = until_stopped(counting, stop).await;
     let closed = account.close().await;

@@ -67,7 +67,7 @@ pub(super) async fn run(
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
-    let account = Account::open(args.target.target(), Missing::Create).await?;
+    let account = Account::open(args.target.target()?, Missing::Create).await?;
     // Ctrl-C is how a tail ends.
     let result = tokio::select! {
         biased;

@@ -10,7 +10,7 @@ use cosmos_local::{LocalCosmos, StartError};
 use super::{CliError, args::Target};
 use crate::{
     config::{Credential, StoreOptions},
-    store::{EventStore, ProvisionReport, provision},
+    store::{EventStore, ProvisionReport, check_account, provision},
 };
 
 /// How often a command tries to join or to start: another process may start or end at the same
@@ -109,6 +109,7 @@ impl Account {
 
     /// Makes the database ready, or says what is wrong with it.
     pub(super) async fn provision(&self) -> Result<ProvisionReport, CliError> {
+        self.check().await?;
         Ok(Box::pin(provision(&self.options)).await?)
     }
 
@@ -122,10 +123,19 @@ impl Account {
         Ok(Box::pin(EventStore::connect(options)).await?)
     }
 
+    /// Refuses an account in which events could be lost. The embedded store is none.
+    pub(super) async fn check(&self) -> Result<(), CliError> {
+        if self.folder.is_none() {
+            Box::pin(check_account(&self.options)).await?;
+        }
+        Ok(())
+    }
+
     /// Makes the database ready, or says what is wrong with it, and connects.
     pub(super) async fn provision_and_connect(
         &self,
     ) -> Result<(EventStore, ProvisionReport), CliError> {
+        self.check().await?;
         Ok(Box::pin(EventStore::provision_and_connect(self.options.clone())).await?)
     }
 

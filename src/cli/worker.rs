@@ -26,12 +26,15 @@ use self::{
 use super::{
     CliError,
     args::{Format, ProcessorArg, TargetArgs, parse_time},
+    lag,
     output::Output,
     say,
+    settings::AccessSettings,
     target::{Account, Missing},
 };
 use crate::{
     feed::{Handler, ProcessorOptions, documents::Start},
+    http::ServiceOptions,
     store::EventStore,
 };
 
@@ -52,7 +55,8 @@ other 4xx parks the stream (`cosmos-es parked`). With --output json one line say
 to, and metrics where it is served; after --to count a last one says events and streams, after --to views
 events, documents and readModels.
 
---metrics serves the figures of the worker, for Prometheus, at /metrics of that address, and /healthz.
+--metrics serves /healthz and /readyz for probes, /metrics for Prometheus, and /lag for autoscalers at that
+address. Off loopback --access says whom /metrics and /lag answer.
 
 All workers of a processor do the same: one with another --to needs a --processor of its own. `cosmos-es
 serve` has a worker inside, for views unless it is told otherwise.
@@ -92,9 +96,11 @@ pub struct WorkerArgs {
         value_parser = parse_to
     )]
     to: To,
-    /// Serve figures for Prometheus on this address, loopback only; port 0 takes a free one
+    /// Serve probes, figures and lag on this address; without --access on loopback only; port 0 takes a free one
     #[arg(long, env = "COSMOS_ES_WORKER_METRICS", value_name = "ADDRESS:PORT")]
     metrics: Option<SocketAddr>,
+    #[command(flatten)]
+    access: AccessSettings,
     #[command(flatten)]
     target: TargetArgs,
 }
@@ -174,9 +180,10 @@ pub(super) async fn run(
                 .to_owned(),
         ));
     }
-    args.metrics.map(|address| watched::options(address).check_listen()).transpose()?;
-    let account = Account::open(args.target.target(), Missing::Create).await?;
-    let result = work(&args, &instance, &account, out, stop).await;
+    let watched = args.metrics.map(|address| watched::options(address, &args.access));
+    let watched = watched.transpose()?;
+    let account = Account::open(args.target.target()?, Missing::Create).await?;
+    let result = work(&args, &instance, watched, &account, out, stop).await;
     let closed = account.close().await;
     result.and(closed)
 }
@@ -184,22 +191,31 @@ pub(super) async fn run(
 async fn work(
     args: &WorkerArgs,
     instance: &str,
+    watched: Option<ServiceOptions>,
     account: &Account,
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
+    account.check().await?;
     let store = account.connect().await?;
     let figures = Figures::default();
-    let watched = match args.metrics {
-        Some(address) => Some(Watched::start(address, store.clone(), figures.clone()).await?),
+    let lag = lag::open(account).await?;
+    let watched = match watched {
+        Some(options) => {
+            let lag = lag.clone();
+            Some(Watched::start(options, store.clone(), figures.clone(), lag).await?)
+        }
         None => None,
     };
     let url = watched.as_ref().map(Watched::url);
-    let worked = if args.to == To::Views {
-        keep(args, instance, (store, url), account, &figures, out, stop).await
-    } else {
-        handle(args, instance, url, account, figures, out, stop).await
+    let working = async {
+        if args.to == To::Views {
+            keep(args, instance, (store, url), account, &figures, out, stop).await
+        } else {
+            handle(args, instance, url, account, figures.clone(), out, stop).await
+        }
     };
+    let worked = lag::telling::telling(&lag, Box::pin(working)).await;
     if let Some(watched) = watched {
         watched.end().await;
     }

@@ -1,22 +1,22 @@
-//! What a host counts and measures, and its names for Prometheus.
+//! What a host counts and measures, and the names of its figures.
 //!
 //! Names are part of the interface: `docs/processor.md` lists them, and a test compares. No key, position
 //! or payload is in a label.
 
 use std::{
-    fmt::Write as _,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use super::host::{HeldStatus, LeaseState, LeaseStatus, Status};
+use crate::telemetry::figures::{Figure, Named, Sample, Times};
 
 /// The upper bounds of the handler times that are counted, in seconds. The last one is the default limit of
 /// an attempt.
 pub const HANDLER_SECONDS: [f64; 9] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
 
 /// What a host has done since it was started.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Metrics {
     /// Pages that were read, empty ones included.
@@ -41,32 +41,29 @@ pub struct Metrics {
     pub feed_charge: f64,
     /// The request charge of keeping leases, in RU; 0 where the lease store does not say.
     pub leases_charge: f64,
-    /// How long attempts of handlers took.
-    pub handler_time: HandlerTime,
+    /// How long attempts of handlers took, by the bounds of [`HANDLER_SECONDS`].
+    pub handler_time: Times,
+    /// How long commits of leases took, those that failed included, by the bounds of [`HANDLER_SECONDS`].
+    pub commit_time: Times,
 }
 
-/// How long attempts of handlers took.
-#[derive(Debug, Clone, Default, PartialEq)]
-#[non_exhaustive]
-pub struct HandlerTime {
-    /// The attempts that took at most as long as each of [`HANDLER_SECONDS`], and longer than the one
-    /// before.
-    pub counts: [u64; HANDLER_SECONDS.len()],
-    /// All attempts.
-    pub attempts: u64,
-    /// All of them together.
-    pub sum: Duration,
-}
-
-impl HandlerTime {
-    fn add(&mut self, time: Duration) {
-        let seconds = time.as_secs_f64();
-        let within = HANDLER_SECONDS.iter().position(|bound| seconds <= *bound);
-        if let Some(count) = within.and_then(|place| self.counts.get_mut(place)) {
-            *count = count.saturating_add(1);
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            pages: 0,
+            changes: 0,
+            handled: 0,
+            failures: 0,
+            parked: 0,
+            checkpoints: 0,
+            acquired: 0,
+            released: 0,
+            lost: 0,
+            feed_charge: 0.0,
+            leases_charge: 0.0,
+            handler_time: Times::new(&HANDLER_SECONDS),
+            commit_time: Times::new(&HANDLER_SECONDS),
         }
-        self.attempts = self.attempts.saturating_add(1);
-        self.sum = self.sum.saturating_add(time);
     }
 }
 
@@ -92,120 +89,122 @@ impl Meter {
     }
 }
 
-/// The name and kind of each metric, and what it tells.
-pub const NAMES: [(&str, &str, &str); 14] = [
-    ("cosmos_es_feed_lag_seconds", "gauge", "age of the oldest change that is not done"),
-    ("cosmos_es_feed_lag_transactions", "gauge", "transactions that are stored and were not read"),
-    ("cosmos_es_feed_checkpoint_age_seconds", "gauge", "how long what is not durable waits"),
-    ("cosmos_es_feed_stalled", "gauge", "1 where nothing is done though there is something to do"),
-    ("cosmos_es_feed_leases", "gauge", "leases that this host holds"),
-    ("cosmos_es_feed_parked_streams", "gauge", "keys that are set aside, of the whole processor"),
-    ("cosmos_es_feed_pages_total", "counter", "pages that were read"),
-    ("cosmos_es_feed_items_total", "counter", "changes that were read"),
-    ("cosmos_es_feed_handled_total", "counter", "changes that were handled"),
-    ("cosmos_es_feed_handler_failures_total", "counter", "attempts of handlers that failed"),
-    ("cosmos_es_feed_checkpoints_total", "counter", "checkpoints that were stored"),
-    (
-        "cosmos_es_feed_lease_moves_total",
-        "counter",
-        "leases acquired, released and lost, by `kind`",
-    ),
-    ("cosmos_es_feed_request_charge_total", "counter", "RU, by `of`: changes or leases"),
-    ("cosmos_es_feed_handler_seconds", "histogram", "how long attempts of handlers took"),
+/// The figures of a host, in the order in which they are told.
+pub const NAMES: [Named; 15] = [
+    LAG_SECONDS,
+    LAG_TRANSACTIONS,
+    CHECKPOINT_AGE,
+    STALLED,
+    LEASES,
+    PARKED,
+    PAGES,
+    ITEMS,
+    HANDLED,
+    FAILURES,
+    CHECKPOINTS,
+    LEASE_MOVES,
+    REQUEST_CHARGE,
+    HANDLER_TIME,
+    COMMIT_TIME,
 ];
+const LAG_SECONDS: Named =
+    Named::gauge("cosmos_es_feed_lag_seconds", "age of the oldest change that is not done");
+const LAG_TRANSACTIONS: Named = Named::gauge(
+    "cosmos_es_feed_lag_transactions",
+    "transactions that are stored and were not read",
+);
+const CHECKPOINT_AGE: Named =
+    Named::gauge("cosmos_es_feed_checkpoint_age_seconds", "how long what is not durable waits");
+const STALLED: Named = Named::gauge(
+    "cosmos_es_feed_stalled",
+    "1 where nothing is done though there is something to do",
+);
+const LEASES: Named = Named::gauge("cosmos_es_feed_leases", "leases that this host holds");
+const PARKED: Named = Named::gauge(
+    "cosmos_es_feed_parked_streams",
+    "keys that are set aside, of the whole processor",
+);
+const PAGES: Named = Named::counter("cosmos_es_feed_pages_total", "pages that were read");
+const ITEMS: Named = Named::counter("cosmos_es_feed_items_total", "changes that were read");
+const HANDLED: Named = Named::counter("cosmos_es_feed_handled_total", "changes that were handled");
+const FAILURES: Named =
+    Named::counter("cosmos_es_feed_handler_failures_total", "attempts of handlers that failed");
+const CHECKPOINTS: Named =
+    Named::counter("cosmos_es_feed_checkpoints_total", "checkpoints that were stored");
+const LEASE_MOVES: Named = Named::counter(
+    "cosmos_es_feed_lease_moves_total",
+    "leases acquired, released and lost, by `kind`",
+);
+const REQUEST_CHARGE: Named =
+    Named::counter("cosmos_es_feed_request_charge_total", "RU, by `of`: changes or leases");
+const HANDLER_TIME: Named =
+    Named::histogram("cosmos_es_feed_handler_seconds", "how long attempts of handlers took");
+const COMMIT_TIME: Named = Named::histogram(
+    "cosmos_es_feed_checkpoint_seconds",
+    "how long checkpoints and other commits of leases took",
+);
 
-/// What a host has measured, in the text format of Prometheus, version 0.0.4.
+/// What a host has measured.
 ///
-/// All metrics have the label `processor`; those of a lease that this host holds also have `range`.
-pub fn render(processor: &str, status: &Status, metrics: &Metrics) -> String {
-    render_all(&[(processor, status, metrics)])
+/// All figures have the label `processor`; those of a lease that this host holds also have `range`.
+pub fn figures(processor: &str, status: &Status, metrics: &Metrics) -> Vec<Figure> {
+    NAMES.map(|named| named.with(samples(named, processor, status, metrics))).into()
 }
 
-/// What several hosts of one process have measured: each metric stands once, with the samples of all.
-pub fn render_all(hosts: &[(&str, &Status, &Metrics)]) -> String {
-    let mut text = String::new();
-    for (name, kind, help) in NAMES {
-        line(&mut text, format_args!("# HELP {name} {help}"));
-        line(&mut text, format_args!("# TYPE {name} {kind}"));
-        for (processor, status, metrics) in hosts {
-            let whole = format!("processor=\"{}\"", escaped(processor));
-            if kind == "histogram" {
-                histogram(&mut text, name, &whole, &metrics.handler_time);
-                continue;
-            }
-            for (labels, value) in samples(name, &whole, status, metrics) {
-                line(&mut text, format_args!("{name}{{{labels}}} {value}"));
-            }
-        }
-    }
-    text
-}
-
-/// The samples of a metric, with their labels.
-fn samples(name: &str, whole: &str, status: &Status, metrics: &Metrics) -> Vec<(String, String)> {
-    let with = |name: &str, value: &str| format!("{whole},{name}=\"{value}\"");
+/// The samples of a figure.
+fn samples(named: Named, processor: &str, status: &Status, metrics: &Metrics) -> Vec<Sample> {
+    let whole = ("processor", processor);
     let held = || status.leases.iter().filter_map(|one| Some((one, one.held.as_ref()?)));
-    let of_leases = |value: fn(&HeldStatus) -> String| -> Vec<(String, String)> {
-        let labels = |one: &LeaseStatus| with("range", &one.lease.range.to_string());
-        held().map(|(one, held)| (labels(one), value(held))).collect()
+    let of_leases = |sample: fn(&[(&'static str, &str)], &HeldStatus) -> Sample| {
+        let of = |(one, held): (&LeaseStatus, _)| {
+            sample(&[whole, ("range", &one.lease.range.to_string())], held)
+        };
+        held().map(of).collect::<Vec<_>>()
     };
-    let one = |value: &dyn std::fmt::Display| vec![(whole.to_owned(), value.to_string())];
-    match name {
-        "cosmos_es_feed_lag_seconds" => of_leases(|held| held.lag.seconds.to_string()),
-        "cosmos_es_feed_lag_transactions" => of_leases(|held| held.lag.transactions.to_string()),
-        "cosmos_es_feed_checkpoint_age_seconds" => {
-            of_leases(|held| held.checkpoint_age.as_secs_f64().to_string())
+    let count = |count: u64| vec![Sample::count(&[whole], count)];
+    let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let by =
+        |label: &'static str, of: &str, value: u64| Sample::count(&[whole, (label, of)], value);
+    match named {
+        LAG_SECONDS => of_leases(|labels, held| Sample::count(labels, held.lag.seconds)),
+        LAG_TRANSACTIONS => of_leases(|labels, held| Sample::count(labels, held.lag.transactions)),
+        CHECKPOINT_AGE => {
+            of_leases(|labels, held| Sample::amount(labels, held.checkpoint_age.as_secs_f64()))
         }
-        "cosmos_es_feed_stalled" => {
-            of_leases(|held| u8::from(held.state == LeaseState::Stalled).to_string())
-        }
-        "cosmos_es_feed_leases" => one(&held().count()),
-        "cosmos_es_feed_parked_streams" => one(&status.parked.len()),
-        "cosmos_es_feed_pages_total" => one(&metrics.pages),
-        "cosmos_es_feed_items_total" => one(&metrics.changes),
-        "cosmos_es_feed_handled_total" => one(&metrics.handled),
-        "cosmos_es_feed_handler_failures_total" => one(&metrics.failures),
-        "cosmos_es_feed_checkpoints_total" => one(&metrics.checkpoints),
-        "cosmos_es_feed_lease_moves_total" => vec![
-            (with("kind", "acquired"), metrics.acquired.to_string()),
-            (with("kind", "released"), metrics.released.to_string()),
-            (with("kind", "lost"), metrics.lost.to_string()),
+        STALLED => of_leases(|labels, held| {
+            Sample::count(labels, u64::from(held.state == LeaseState::Stalled))
+        }),
+        LEASES => count(number(held().count())),
+        PARKED => count(number(status.parked.len())),
+        PAGES => count(metrics.pages),
+        ITEMS => count(metrics.changes),
+        HANDLED => count(metrics.handled),
+        FAILURES => count(metrics.failures),
+        CHECKPOINTS => count(metrics.checkpoints),
+        LEASE_MOVES => vec![
+            by("kind", "acquired", metrics.acquired),
+            by("kind", "released", metrics.released),
+            by("kind", "lost", metrics.lost),
         ],
-        "cosmos_es_feed_request_charge_total" => vec![
-            (with("of", "changes"), metrics.feed_charge.to_string()),
-            (with("of", "leases"), metrics.leases_charge.to_string()),
+        REQUEST_CHARGE => vec![
+            Sample::amount(&[whole, ("of", "changes")], metrics.feed_charge),
+            Sample::amount(&[whole, ("of", "leases")], metrics.leases_charge),
         ],
+        COMMIT_TIME => vec![Sample::times(&[whole], metrics.commit_time.clone())],
+        HANDLER_TIME => vec![Sample::times(&[whole], metrics.handler_time.clone())],
         _ => Vec::new(),
     }
-}
-
-fn histogram(text: &mut String, name: &str, labels: &str, time: &HandlerTime) {
-    let mut within: u64 = 0;
-    for (bound, count) in HANDLER_SECONDS.iter().zip(time.counts) {
-        within = within.saturating_add(count);
-        line(text, format_args!("{name}_bucket{{{labels},le=\"{bound}\"}} {within}"));
-    }
-    line(text, format_args!("{name}_bucket{{{labels},le=\"+Inf\"}} {}", time.attempts));
-    line(text, format_args!("{name}_sum{{{labels}}} {}", time.sum.as_secs_f64()));
-    line(text, format_args!("{name}_count{{{labels}}} {}", time.attempts));
-}
-
-fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    // Writing to a text does not fail.
-    let _written = writeln!(text, "{arguments}");
-}
-
-/// The value of a label.
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::{
-        FeedRange,
-        documents::{Document, Lag},
+    use crate::{
+        feed::{
+            FeedRange,
+            documents::{Document, Lag},
+        },
+        telemetry::figures::text,
     };
 
     fn status() -> Status {
@@ -229,12 +228,9 @@ mod tests {
         meter.attempted(Duration::from_millis(4), true);
         meter.attempted(Duration::from_mins(1), true);
         meter.count(|metrics| (metrics.pages, metrics.lost, metrics.feed_charge) = (7, 2, 1.5));
-        let text = render("a\"b", &status(), &meter.read());
-        for (name, kind, _) in NAMES {
-            assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name}");
-            let has_sample = text.lines().any(|line| line.starts_with(&format!("{name}{{")));
-            assert!(has_sample || kind == "histogram", "{name}");
-        }
+        let figures = figures("a\"b", &status(), &meter.read());
+        assert!(figures.iter().all(|figure| !figure.samples.is_empty()), "{figures:?}");
+        let text = text(&figures);
         for expected in [
             "cosmos_es_feed_lag_seconds{processor=\"a\\\"b\",range=\"-FF\"} 3",
             "cosmos_es_feed_checkpoint_age_seconds{processor=\"a\\\"b\",range=\"-FF\"} 1.5",

@@ -85,7 +85,8 @@ impl Processor {
     pub fn start(self) -> Result<RunningProcessor, InvalidOptions> {
         self.options.check()?;
         let incarnation = self.incarnation.unwrap_or_else(|| Uuid::new_v4().to_string());
-        let (fence_by, fence) = watch::channel(Instant::now());
+        let begun = Instant::now();
+        let (fence_by, fence) = watch::channel(begun);
         let (status_by, status) = watch::channel(Status::default());
         let (drain_by, drain) = watch::channel(Duration::ZERO);
         let (hint_by, hint) = watch::channel(0);
@@ -112,6 +113,7 @@ impl Processor {
         let control = Control::new(self.leases);
         Ok(RunningProcessor {
             incarnation,
+            begun,
             shared,
             stop,
             drain: drain_by,
@@ -126,6 +128,8 @@ impl Processor {
 /// A host that runs. It ends when it is told to; when it is dropped it ends at once, as if it had crashed.
 pub struct RunningProcessor {
     incarnation: String,
+    /// When it was started, which is its fence until its first beat.
+    begun: Instant,
     shared: Arc<Shared>,
     stop: CancellationToken,
     drain: watch::Sender<Duration>,
@@ -158,6 +162,19 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// Whether a host may work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Standing {
+    /// It has not stored its first beat yet.
+    Joining,
+    /// It may work.
+    Alive,
+    /// It has laid its work down by itself: it could not say for too long that it is alive, and others may
+    /// have taken its leases.
+    Fenced,
+}
+
 /// Why a host did not end as it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the host ended by a fault of its own")]
@@ -172,6 +189,17 @@ impl RunningProcessor {
     /// What the host knows now.
     pub fn status(&self) -> Status {
         self.status.borrow().clone()
+    }
+
+    /// Whether the host may work: whether its last beat that was stored is recent enough, so that no other host
+    /// takes it for dead.
+    pub fn standing(&self) -> Standing {
+        let fence = *self.shared.fence.borrow();
+        match () {
+            () if fence == self.begun => Standing::Joining,
+            () if Instant::now() < fence => Standing::Alive,
+            () => Standing::Fenced,
+        }
     }
 
     /// Says that there is something to read, so that no poll is waited for. Not a promise: what was stored

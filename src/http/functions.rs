@@ -62,6 +62,7 @@ use super::{
 };
 use crate::{
     clock::{Clock as _, SystemClock},
+    feed::lag::LagReader,
     projection::ReadModels,
     store::EventStore,
 };
@@ -129,8 +130,14 @@ impl std::fmt::Debug for Store {
 
 impl Store {
     /// Gives the service its store: from now on requests are answered and triggers work.
-    pub fn attach(&self, store: EventStore, read_models: ReadModels, work: Arc<dyn Work>) {
-        let options = self.0.options.clone().with_read_models(read_models);
+    pub fn attach(
+        &self,
+        store: EventStore,
+        read_models: ReadModels,
+        lag: LagReader,
+        work: Arc<dyn Work>,
+    ) {
+        let options = self.0.options.clone().with_read_models(read_models).with_lag(lag);
         let shared = Inner::ending_with(store, options, self.0.ending.clone());
         let router = router::app(&shared);
         self.0.attached.send_replace(Some(Attached { router, shared, work }));

@@ -1,5 +1,7 @@
 //! Whether the process is alive, and whether it can do its work.
 
+use std::sync::Arc;
+
 use axum::{Router, extract::State, response::Response, routing::get};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
@@ -26,6 +28,23 @@ pub(super) fn routes() -> Routes {
     Routes::new(router, Description::openapi())
 }
 
+/// Why a worker in the process does not work, where it does not. It is asked with every request, and must
+/// not wait for anything.
+#[derive(Clone)]
+pub(super) struct Standstill(Arc<dyn Fn() -> Option<&'static str> + Send + Sync>);
+
+impl Standstill {
+    pub(super) fn new(reason: impl Fn() -> Option<&'static str> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(reason))
+    }
+}
+
+impl std::fmt::Debug for Standstill {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Standstill").finish_non_exhaustive()
+    }
+}
+
 /// That it is so.
 #[derive(Debug, Serialize, ToSchema)]
 struct Health {
@@ -40,13 +59,13 @@ struct Health {
     tag = "service",
     responses((status = 200, description = "The process answers", body = Health), openapi::BadRequests)
 )]
-pub(super) async fn alive(parameters: Parameters) -> Result<Response, Problem> {
+async fn alive(parameters: Parameters) -> Result<Response, Problem> {
     parameters.only(&[])?;
     answer::ok(&Health { status: "alive" })
 }
 
-/// Whether requests can be answered: the store answers a point read in time, and the service is not about
-/// to stop.
+/// Whether the process can do its work: the store answers a point read in time, the worker in it has not laid its
+/// work down, and it is not about to stop.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -62,6 +81,10 @@ async fn ready(State(shared): State<Shared>, parameters: Parameters) -> Result<R
     parameters.only(&[])?;
     if shared.stopping.is_cancelled() {
         return Err(Problem::new(&NOT_READY, "the service is about to stop"));
+    }
+    if let Some(reason) = shared.options.standstill.as_ref().and_then(|Standstill(reason)| reason())
+    {
+        return Err(Problem::new(&NOT_READY, reason));
     }
     let probe = Box::pin(shared.store.read_event(PROBED_STREAM, 1));
     match tokio::time::timeout(READY_TIME_MAX, probe).await {

@@ -1,9 +1,12 @@
 //! Whom a request is for, and which page had it sent.
 //!
-//! The service has no authentication: whoever reaches it may use it. Listening on loopback keeps other
+//! Without access control whoever reaches the service may use it. Listening on loopback keeps other
 //! machines out, but not the browser on this one, which sends what any page tells it to. Two checks keep
 //! those pages out: a name of another site that resolves to loopback is refused (DNS rebinding), and so
 //! is a write that a page of another site had sent. Browsers set `Host` and `Origin`, pages cannot.
+//!
+//! With access control a page has to have a key or a token, which no browser adds by itself, so neither check
+//! is needed. The service then answers for every host, or for those of the settings.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,21 +15,39 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Version, header},
 };
 
-use super::problem::{FOREIGN_ORIGIN, MISDIRECTED_REQUEST, Problem};
+use super::{
+    limits::ServiceOptions,
+    problem::{FOREIGN_ORIGIN, MISDIRECTED_REQUEST, Problem},
+};
 
 /// The name of this machine for itself.
 const LOOPBACK_NAME: &str = "localhost";
 
-/// Refuses a request that is for another site, or that a page of another site had sent. Behind the Functions
-/// host the sites are its business: it passes on what came for any of its names.
-pub(super) fn check(request: &Request, is_behind_host: bool) -> Result<(), Problem> {
-    if !is_behind_host {
-        check_host(request)?;
+/// Routes that are answered for every host where access is controlled: platforms ask for them by the address
+/// of a machine or container.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
+/// Refuses a request that is for another site, or, without access control, that a page of another site had
+/// sent.
+pub(super) fn check(
+    request: &Request,
+    route: &str,
+    options: &ServiceOptions,
+) -> Result<(), Problem> {
+    if !options.access.is_controlled() {
+        // The Functions host passes on what came for any of its names.
+        if !options.is_behind_host {
+            check_host(request, &[])?;
+        }
+        return if request.method().is_safe() { Ok(()) } else { check_origin(request.headers()) };
     }
-    if request.method().is_safe() { Ok(()) } else { check_origin(request.headers()) }
+    if options.hosts.is_empty() || PROBES.contains(&route) {
+        return Ok(());
+    }
+    check_host(request, &options.hosts)
 }
 
-fn check_host(request: &Request) -> Result<(), Problem> {
+fn check_host(request: &Request, hosts: &[String]) -> Result<(), Problem> {
     // A request that names the site in its first line means that one, whatever `Host` says.
     let host = match request.uri().authority() {
         Some(authority) => Some(authority.as_str()),
@@ -34,8 +55,13 @@ fn check_host(request: &Request) -> Result<(), Problem> {
     };
     match host {
         Some(host) if is_loopback(host) => Ok(()),
+        Some(host) if hosts.iter().any(|name| name.eq_ignore_ascii_case(name_of(host))) => Ok(()),
         Some(_) => {
-            let detail = "the service answers for localhost, 127.0.0.0/8 and [::1] only";
+            let detail = if hosts.is_empty() {
+                "the service answers for localhost, 127.0.0.0/8 and [::1] only"
+            } else {
+                "the service does not answer for this host"
+            };
             Err(Problem::new(&MISDIRECTED_REQUEST, detail))
         }
         // No browser is that old.
@@ -66,10 +92,7 @@ fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h st
 /// Whether a host, with a port or without, is a name of this machine that no name server can give to
 /// another one.
 pub(super) fn is_loopback(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
+    let name = name_of(host);
     if name.eq_ignore_ascii_case(LOOPBACK_NAME) {
         return true;
     }
@@ -78,6 +101,23 @@ pub(super) fn is_loopback(host: &str) -> bool {
         None => name.parse::<Ipv4Addr>().map(IpAddr::from),
     };
     address.is_ok_and(|address| address.is_loopback())
+}
+
+/// A host without its port.
+fn name_of(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+/// Whether a text is the name or the address of a host, as it stands in `Host` without its port.
+pub(super) fn is_name(text: &str) -> bool {
+    if let Some(address) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok();
+    }
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    text.split('.').all(|part| !part.is_empty() && part.bytes().all(is_fit))
 }
 
 #[cfg(test)]
@@ -126,7 +166,8 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let problem = check(&request.body(Body::empty()).unwrap(), false).err();
+        let request = request.body(Body::empty()).unwrap();
+        let problem = check(&request, "/", &ServiceOptions::default()).err();
         problem.map(|problem| problem.status())
     }
 
@@ -159,7 +200,8 @@ mod tests {
     #[test]
     fn reads_of_other_pages_are_for_the_browser_to_hide() {
         let request = Request::builder().header("host", "localhost").header("origin", "https://x");
-        assert!(check(&request.body(Body::empty()).unwrap(), false).is_ok());
+        let request = request.body(Body::empty()).unwrap();
+        assert!(check(&request, "/", &ServiceOptions::default()).is_ok());
     }
 
     #[test]
@@ -167,9 +209,22 @@ mod tests {
         let refused = |origin: &str| {
             let request = Request::builder().method("POST").header("host", "app.example.com");
             let request = request.header("origin", origin).body(Body::empty()).unwrap();
-            check(&request, true).err().map(|problem| problem.status())
+            let options = ServiceOptions::default().behind_host();
+            check(&request, "/", &options).err().map(|problem| problem.status())
         };
         assert_eq!(refused("http://localhost:3000"), None);
         assert_eq!(refused("https://example.com"), Some(403));
+    }
+
+    #[test]
+    fn names_of_hosts_are_told_from_other_texts() {
+        for name in ["events.example.com", "a", "10.0.0.4", "[fd00::1]", "my_host-1"] {
+            assert!(is_name(name), "{name}");
+        }
+        for text in
+            ["", ".", "a..b", "*.example.com", "https://a", "a:80", "a/b", "a b", "[a]", "\u{e9}"]
+        {
+            assert!(!is_name(text), "{text}");
+        }
     }
 }

@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 
-use super::{BindError, metrics::Source};
-use crate::projection::ReadModels;
+use super::{BindError, access::Access, health::Standstill, host, metrics::Source};
+use crate::{feed::lag::LagReader, projection::ReadModels, telemetry::figures::Figure};
 
 /// The port that the service takes unless another is named.
 pub const PORT_DEFAULT: u16 = 8080;
@@ -76,11 +76,41 @@ pub const WAIT_TIME_MAX: Duration = Duration::from_secs(30);
 /// is kept up to date is behind by less.
 pub const READ_MODEL_RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// The fewest characters of an API key: 32 of hexadecimal are 128 bits, which nobody guesses.
+pub const ACCESS_KEY_CHARS_MIN: usize = 32;
+/// The most characters of an API key.
+pub const ACCESS_KEY_CHARS_MAX: usize = 256;
+/// The most API keys. Each presented key is compared with all of them.
+pub const ACCESS_KEYS_MAX: usize = 64;
+/// The longest name of who is behind a request, in characters: what an actor of an event may have.
+pub const PRINCIPAL_CHARS_MAX: usize = 128;
+/// The longest key or token that is looked at, in bytes. Tokens with many groups have about 8 KB.
+pub const CREDENTIAL_BYTES_MAX: usize = 16 * 1024;
+/// How far the clock of the tenant and that of this machine may be apart. Both are kept to the second by their
+/// platforms, and with more, tokens would be good for longer than their issuer says.
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_mins(1);
+/// The largest key set of a tenant. Those of Entra ID have about 20 KB.
+pub const KEY_SET_BYTES_MAX: usize = 256 * 1024;
+/// The most keys of a key set that are kept. Those of Entra ID have about 10.
+pub const KEY_SET_KEYS_MAX: usize = 64;
+/// How long fetching a key set may take, while requests wait for it.
+pub const KEY_SET_TIME_MAX: Duration = Duration::from_secs(5);
+/// How old a key set may be before it is fetched again: a key that its tenant has withdrawn is not accepted
+/// for longer than this.
+pub const KEY_SET_FRESH: Duration = Duration::from_hours(24);
+/// How old a key set may be while it cannot be fetched again: over a weekend. Then no token is accepted.
+pub const KEY_SET_USABLE_MAX: Duration = Duration::from_hours(72);
+/// How long it takes until a key set is fetched again because of a key that is not in it, or that could not be
+/// had: anybody can name such a key.
+pub const KEY_SET_PAUSE: Duration = Duration::from_secs(30);
+/// The same while there is no key set, so that nobody is let in, and what clients are told to wait.
+pub const KEY_SET_RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// How the service listens and what it bears.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ServiceOptions {
-    /// Where it listens: loopback only; port 0 takes a free one.
+    /// Where it listens: on loopback only where access is not controlled; port 0 takes a free one.
     pub listen: SocketAddr,
     /// How long requests that have begun may take to end when the service stops.
     pub drain_time_max: Duration,
@@ -100,8 +130,16 @@ pub struct ServiceOptions {
     pub feed_beat: Duration,
     /// Whether the Functions host is before it, which knows for which names it answers.
     pub(super) is_behind_host: bool,
-    /// What `/metrics` answers.
-    pub(super) metrics: Option<Source>,
+    /// What `/metrics` answers besides the figures of the store and of the service.
+    pub(super) figures: Option<Source>,
+    /// What tells how far processors are behind.
+    pub(super) lag: Option<LagReader>,
+    /// What tells why the worker does not work.
+    pub(super) standstill: Option<Standstill>,
+    /// Who may use the service.
+    pub(super) access: Access,
+    /// The hosts that it answers for besides loopback, in lower case; any where there are none.
+    pub(super) hosts: Vec<String>,
     /// What views of quotes and `/read-models` are answered from.
     pub(super) read_models: Option<ReadModels>,
 }
@@ -119,21 +157,54 @@ impl Default for ServiceOptions {
             feeds_max: FEEDS_MAX,
             feed_beat: FEED_BEAT,
             is_behind_host: false,
-            metrics: None,
+            figures: None,
+            lag: None,
+            standstill: None,
+            access: Access::none(),
+            hosts: Vec::new(),
             read_models: None,
         }
     }
 }
 
 impl ServiceOptions {
-    /// Whether it may listen there, which needs no store.
+    /// Whether it may listen there and answer for these hosts, which needs no store.
     ///
     /// # Errors
     ///
-    /// [`BindError::NotLoopback`] for an address that other machines can reach.
+    /// [`BindError::NotLoopback`] for an address that other machines can reach and
+    /// [`BindError::HostsWithoutAccess`] for hosts, where access is not controlled; [`BindError::Host`] for
+    /// what is no host.
     pub fn check_listen(&self) -> Result<(), BindError> {
         let address = self.listen;
-        if address.ip().is_loopback() { Ok(()) } else { Err(BindError::NotLoopback { address }) }
+        if !self.access.is_controlled() {
+            if !address.ip().is_loopback() {
+                return Err(BindError::NotLoopback { address });
+            }
+            if !self.hosts.is_empty() {
+                return Err(BindError::HostsWithoutAccess);
+            }
+        }
+        match self.hosts.iter().find(|name| !host::is_name(name)) {
+            Some(host) => Err(BindError::Host { host: host.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Sets who may use the service. Unless it is set, that is whoever reaches it, and it listens on loopback
+    /// only.
+    #[must_use]
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// Sets the hosts that the service answers for besides names of loopback, each with any port. Without any
+    /// it answers for all. Only where access is controlled.
+    #[must_use]
+    pub fn with_hosts(mut self, hosts: Vec<String>) -> Self {
+        self.hosts = hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect();
+        self
     }
 
     /// Sets where it listens.
@@ -178,11 +249,32 @@ impl ServiceOptions {
         self
     }
 
-    /// Sets what `/metrics` answers: a text in the text format of Prometheus, version 0.0.4. It is asked
+    /// Sets what `/metrics` answers besides the figures of the store and of the service itself. It is asked
     /// for with every request, and must not block.
     #[must_use]
-    pub fn with_metrics(mut self, text: impl Fn() -> String + Send + Sync + 'static) -> Self {
-        self.metrics = Some(Source::new(text));
+    pub fn with_figures(
+        mut self,
+        figures: impl Fn() -> Vec<Figure> + Send + Sync + 'static,
+    ) -> Self {
+        self.figures = Some(Source::new(figures));
+        self
+    }
+
+    /// Sets what tells how far processors are behind, for `/lag`. Without it there is nothing at that path.
+    #[must_use]
+    pub fn with_lag(mut self, reader: LagReader) -> Self {
+        self.lag = Some(reader);
+        self
+    }
+
+    /// Sets what tells why a worker in the process does not work, where it does not: `/readyz` is then 503 with
+    /// that reason. It is asked with every request, and must not block.
+    #[must_use]
+    pub fn with_standstill(
+        mut self,
+        reason: impl Fn() -> Option<&'static str> + Send + Sync + 'static,
+    ) -> Self {
+        self.standstill = Some(Standstill::new(reason));
         self
     }
 

@@ -1,4 +1,5 @@
-//! What is measured, for Prometheus. What that is, the program says: it gives a source of text.
+//! What is measured, for Prometheus: the figures of the store and of the service, and those that the program gives
+//! a source of.
 
 use std::{fmt, sync::Arc};
 
@@ -8,19 +9,17 @@ use utoipa::OpenApi;
 use super::{
     answer, openapi, parameters::Parameters, problem::Problem, router::Routes, shared::Shared,
 };
+use crate::telemetry::figures::{Figure, merged, text};
 
 /// The text format of Prometheus.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// A text without a figure, where there is no source.
-const NOTHING: &str = "# nothing is measured here\n";
-
-/// Where the text comes from. It is asked with every request, and must not wait for anything.
+/// Where more figures come from. It is asked with every request, and must not wait for anything.
 #[derive(Clone)]
-pub(super) struct Source(Arc<dyn Fn() -> String + Send + Sync>);
+pub(super) struct Source(Arc<dyn Fn() -> Vec<Figure> + Send + Sync>);
 
 impl Source {
-    pub(super) fn new(text: impl Fn() -> String + Send + Sync + 'static) -> Self {
-        Self(Arc::new(text))
+    pub(super) fn new(figures: impl Fn() -> Vec<Figure> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(figures))
     }
 }
 
@@ -44,18 +43,19 @@ pub(super) fn routes() -> Routes {
     path = "/metrics",
     tag = "service",
     responses(
-        (status = 200, description = "The figures of the worker in the service, in the text format of \
-         Prometheus; only a comment where there is none", body = String,
+        (status = 200, description = "The figures of the store, of the service, and of the worker in it where there is one, in \
+         the text format of Prometheus", body = String,
          content_type = "text/plain; version=0.0.4; charset=utf-8"),
         openapi::BadRequests,
     )
 )]
-pub(super) async fn show(
-    State(shared): State<Shared>,
-    parameters: Parameters,
-) -> Result<Response, Problem> {
+async fn show(State(shared): State<Shared>, parameters: Parameters) -> Result<Response, Problem> {
     parameters.only(&[])?;
-    let source = shared.options.metrics.as_ref();
-    let text = source.map_or_else(|| NOTHING.to_owned(), |Source(text)| text());
-    Ok(answer::of_bytes(StatusCode::OK, TEXT, text))
+    Ok(answer::of_bytes(StatusCode::OK, TEXT, text(&figures(&shared))))
+}
+
+/// Everything that is measured here.
+fn figures(shared: &Shared) -> Vec<Figure> {
+    let more = shared.options.figures.as_ref().map_or_else(Vec::new, |Source(more)| more());
+    merged(shared.store.figures().into_iter().chain(shared.answered.figures()).chain(more))
 }

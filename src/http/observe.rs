@@ -1,4 +1,4 @@
-//! What surrounds every request: its id, its place among those in flight, its line in the log.
+//! What surrounds every request: who asks, its id, its place among those in flight, its line in the log.
 
 use std::sync::Arc;
 
@@ -9,9 +9,11 @@ use axum::{
 };
 
 use super::{
+    access::{self, Principal},
     host,
     problem::{self, Problem},
     request_id::{REQUEST_ID, RequestId},
+    security,
     shared::{InFlight, Shared},
 };
 
@@ -31,9 +33,10 @@ pub(super) async fn observe(
     let method = request.method().clone();
     // The template, not the path: stream ids do not belong in a log.
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let is_secure = security::came_by_https(request.headers());
+    let admitted = admit(&shared, &mut request, route.as_ref().map(MatchedPath::as_str), &id).await;
     let route = route.as_ref().map_or("", MatchedPath::as_str);
-    let admitted =
-        host::check(&request, shared.options.is_behind_host).and_then(|()| place(&shared, route));
+    let principal = request.extensions().get::<Principal>().cloned();
     let answer = match admitted {
         Ok(place) => {
             // A write keeps its own when its client goes away; this one lasts until there is an answer, also
@@ -49,21 +52,48 @@ pub(super) async fn observe(
     };
     let mut answer = problem::render(answer, &id);
     answer.headers_mut().insert(REQUEST_ID, id.header().clone());
+    let is_controlled = shared.options.access.is_controlled();
+    security::add(answer.headers_mut(), is_controlled, is_secure);
     let status = answer.status();
     let elapsed = shared.elapsed().saturating_sub(started);
+    shared.answered.add(&method, route, status, elapsed);
     let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+    let principal = principal.as_ref().map(Principal::as_str);
     if status.is_server_error() {
         tracing::info!(
             target: TARGET,
-            %method, route, status = status.as_u16(), elapsed_us, request_id = id.as_str(), "request"
+            %method, route, status = status.as_u16(), elapsed_us, request_id = id.as_str(), principal,
+            "request"
         );
     } else {
         tracing::debug!(
             target: TARGET,
-            %method, route, status = status.as_u16(), elapsed_us, request_id = id.as_str(), "request"
+            %method, route, status = status.as_u16(), elapsed_us, request_id = id.as_str(), principal,
+            "request"
         );
     }
     answer
+}
+
+/// Lets a request in: with its place among those in flight, and with who asks noted.
+async fn admit(
+    shared: &Shared,
+    request: &mut Request,
+    route: Option<&str>,
+    id: &RequestId,
+) -> Result<Option<InFlight>, Problem> {
+    let name = route.unwrap_or("");
+    host::check(request, name, &shared.options)?;
+    let place = place(shared, name)?;
+    let need = access::need(request.method(), route);
+    // A check may wait for the keys of a tenant, and the request keeps its place meanwhile.
+    let caller = shared.options.access.caller(request.headers_mut(), need, id.as_str()).await?;
+    if let Some(caller) = caller {
+        let checked = caller.check(need);
+        request.extensions_mut().insert(caller.principal);
+        checked?;
+    }
+    Ok(place)
 }
 
 fn place(shared: &Shared, route: &str) -> Result<Option<InFlight>, Problem> {

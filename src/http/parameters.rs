@@ -63,6 +63,18 @@ impl<S: Send + Sync> FromRequestParts<S> for NamePath {
     }
 }
 
+/// The processor of the path.
+#[derive(Debug)]
+pub(crate) struct ProcessorPath(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for ProcessorPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Ok(Self(part(&raw_path(parts, state).await?, "processor").to_owned()))
+    }
+}
+
 /// The read model of the path.
 #[derive(Debug)]
 pub(crate) struct ReadModelPath(pub(crate) String);

@@ -214,6 +214,13 @@ impl Problem {
         self
     }
 
+    /// Adds a header to the answer.
+    #[must_use]
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.push((name, value));
+        self
+    }
+
     /// Says when to come again, in whole seconds and never at once.
     #[must_use]
     pub(crate) fn retry_after(mut self, time: Duration) -> Self {

@@ -12,7 +12,7 @@ use serde_json::json;
 use utoipa::openapi::OpenApi;
 
 use super::{
-    answer, feed, health, metrics, observe, openapi,
+    access, answer, feed, health, lag, metrics, observe, openapi,
     parameters::{NamePath, Parameters},
     problem::{METHOD_NOT_ALLOWED, PROBLEM_TYPES, Problem, ProblemType, ROUTE_NOT_FOUND},
     quotes, read_models,
@@ -45,6 +45,7 @@ fn parts() -> Vec<Routes> {
     vec![
         health::routes(),
         metrics::routes(),
+        lag::routes(),
         streams::routes(),
         feed::routes(),
         quotes::routes(),
@@ -62,6 +63,7 @@ pub(super) fn app(shared: &Shared) -> Router {
         description.merge(part.description);
         problems.extend(part.problems);
     }
+    access::describe(&mut description, &shared.options.access);
     let description = openapi::served(&description);
     let router = router
         .route("/", get(index))
@@ -80,8 +82,8 @@ pub(super) fn app(shared: &Shared) -> Router {
 
 /// Only what those ask for who watch a process.
 pub(super) fn watched(shared: &Shared) -> Router {
-    let router =
-        Router::new().route("/healthz", get(health::alive)).route("/metrics", get(metrics::show));
+    let parts = [health::routes(), metrics::routes(), lag::routes()];
+    let router = parts.into_iter().fold(Router::new(), |router, part| router.merge(part.router));
     surrounded(router, shared)
 }
 
@@ -122,6 +124,8 @@ pub(super) async fn index(parameters: Parameters) -> Result<Response, Problem> {
         "alive": "/healthz",
         "ready": "/readyz",
         "metrics": "/metrics",
+        "lag": "/lag",
+        "processorLag": "/lag/{processor}",
     }))
 }
 
@@ -163,4 +167,25 @@ async fn method_not_allowed(State(_): State<Shared>, method: Method) -> Response
         return StatusCode::NO_CONTENT.into_response();
     }
     Problem::new(&METHOD_NOT_ALLOWED, "the path does not take this method").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::access::is_classified;
+
+    #[test]
+    fn it_is_known_for_every_route_who_may_use_it() {
+        let mut description = openapi::description();
+        for part in parts() {
+            description.merge(part.description);
+        }
+        let routes: Vec<&String> = description.paths.paths.keys().collect();
+        assert!(routes.len() > 20, "{routes:?}");
+        let unknown: Vec<_> = routes.iter().filter(|route| !is_classified(route)).collect();
+        assert!(
+            unknown.is_empty(),
+            "add them to the table in src/http/access/scope.rs: {unknown:?}"
+        );
+    }
 }

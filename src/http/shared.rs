@@ -6,7 +6,7 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{limits::ServiceOptions, problem::Problem};
+use super::{figures::Requests, limits::ServiceOptions, problem::Problem};
 use crate::{
     aggregate::{Repository, RepositoryOptions},
     clock::{Clock, SystemClock},
@@ -36,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) options: ServiceOptions,
     /// Measures how long requests take.
     pub(crate) clock: SystemClock,
+    /// What was answered so far.
+    pub(super) answered: Requests,
     /// The requests that may still begin.
     pub(super) requests: Arc<Semaphore>,
     /// The readers of the feed that may still begin to wait.
@@ -67,6 +69,7 @@ impl Inner {
             requests: Arc::new(Semaphore::new(options.requests_max)),
             feeds: Arc::new(Semaphore::new(options.feeds_max)),
             options,
+            answered: Requests::default(),
             clock: SystemClock::new(),
             writes: ending.writes,
             stopping: ending.stopping,

@@ -26,7 +26,7 @@ use crate::{
     cosmos::is_loopback,
     feed::{
         CaughtUp, Control, CosmosFeed, FeedFault, FeedFields, LeaseStore, Metrics, Overview,
-        Processor, ProcessorOptions, RunningProcessor, Status, options::POLL_MIN,
+        Processor, ProcessorOptions, RunningProcessor, Standing, Status, options::POLL_MIN,
     },
 };
 
@@ -251,6 +251,15 @@ impl ProjectionHost {
             Some(format!("{}: {trouble}", processor_name(&hosting.name, hosting.version)))
         };
         own.or_else(|| self.hostings().into_iter().find_map(of_one))
+    }
+
+    /// The processors here that have laid their work down, because they could not say for too long that they
+    /// are alive.
+    pub fn fenced(&self) -> Vec<String> {
+        let is_fenced = |hosted: &&Hosted| hosted.running.standing() == Standing::Fenced;
+        let hosted = self.hosted();
+        let fenced = hosted.iter().filter(|(_, hosted)| is_fenced(hosted));
+        fenced.map(|((name, version), _)| processor_name(name, *version)).collect()
     }
 
     fn hosted(&self) -> MutexGuard<'_, BTreeMap<(String, u32), Hosted>> {

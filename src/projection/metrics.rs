@@ -1,57 +1,54 @@
-//! What a host of read models tells Prometheus. The names are a promise: `docs/projections.md` has them.
+//! What a host of read models counts. The names of the figures are a promise: `docs/projections.md` has them.
 
 use super::{Applied, Hosting, processor_name};
-use crate::{event::write_infallibly, feed::metrics::render_all};
+use crate::telemetry::figures::{Figure, Named, Sample, merged};
 
-/// Every metric of read models: name, kind and meaning. Those of their processors are in
+/// The figures of read models, in the order in which they are told. Those of their processors are in
 /// [`feed::metrics`](crate::feed::metrics).
-pub const NAMES: &[(&str, &str, &str)] = &[
-    ("cosmos_es_projection_events_total", "counter", "events that were folded into documents"),
-    (
-        "cosmos_es_projection_repeats_total",
-        "counter",
-        "events that came again and were passed over",
-    ),
-    ("cosmos_es_projection_reads_total", "counter", "documents that were read"),
-    ("cosmos_es_projection_commits_total", "counter", "transactions that were carried out"),
-    ("cosmos_es_projection_writes_total", "counter", "documents that were written"),
-    (
-        "cosmos_es_projection_conflicts_total",
-        "counter",
-        "transactions that were refused because others had changed the documents",
-    ),
-];
+pub const NAMES: [Named; 6] = [EVENTS, REPEATS, READS, COMMITS, WRITES, CONFLICTS];
+const EVENTS: Named =
+    Named::counter("cosmos_es_projection_events_total", "events that were folded into documents");
+const REPEATS: Named = Named::counter(
+    "cosmos_es_projection_repeats_total",
+    "events that came again and were passed over",
+);
+const READS: Named = Named::counter("cosmos_es_projection_reads_total", "documents that were read");
+const COMMITS: Named =
+    Named::counter("cosmos_es_projection_commits_total", "transactions that were carried out");
+const WRITES: Named =
+    Named::counter("cosmos_es_projection_writes_total", "documents that were written");
+const CONFLICTS: Named = Named::counter(
+    "cosmos_es_projection_conflicts_total",
+    "transactions that were refused because others had changed the documents",
+);
 
-/// What a host has measured, in the text format of Prometheus, version 0.0.4: that of its processors, and
-/// what was done with the documents, with the labels `projection` and `version`.
-pub fn render(hostings: &[Hosting]) -> String {
-    let names: Vec<String> =
-        hostings.iter().map(|one| processor_name(&one.name, one.version)).collect();
-    let hosts: Vec<_> = names
-        .iter()
-        .zip(hostings)
-        .map(|(name, one)| (name.as_str(), &one.status, &one.metrics))
-        .collect();
-    let mut text = render_all(&hosts);
-    for (name, kind, help) in NAMES {
-        write_infallibly(&mut text, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
-        for Hosting { name: projection, version, applied, .. } in hostings {
-            let value = value(name, applied);
-            let labels = format!("projection=\"{projection}\",version=\"{version}\"");
-            write_infallibly(&mut text, format_args!("{name}{{{labels}}} {value}\n"));
-        }
-    }
-    text
+/// What a host has measured: the figures of its processors, and what was done with the documents, with the
+/// labels `projection` and `version`.
+pub fn figures(hostings: &[Hosting]) -> Vec<Figure> {
+    let of_feed = hostings.iter().flat_map(|one| {
+        let name = processor_name(&one.name, one.version);
+        crate::feed::metrics::figures(&name, &one.status, &one.metrics)
+    });
+    let mut figures = merged(of_feed);
+    figures.extend(NAMES.map(|named| {
+        let sample = |hosting: &Hosting| {
+            let version = hosting.version.to_string();
+            let labels = [("projection", hosting.name.as_str()), ("version", &version)];
+            Sample::count(&labels, value(named, &hosting.applied))
+        };
+        named.with(hostings.iter().map(sample).collect())
+    }));
+    figures
 }
 
-fn value(name: &str, applied: &Applied) -> u64 {
-    match name {
-        "cosmos_es_projection_events_total" => applied.events,
-        "cosmos_es_projection_repeats_total" => applied.repeats,
-        "cosmos_es_projection_reads_total" => applied.reads,
-        "cosmos_es_projection_commits_total" => applied.commits,
-        "cosmos_es_projection_writes_total" => applied.writes,
-        "cosmos_es_projection_conflicts_total" => applied.conflicts,
+fn value(named: Named, applied: &Applied) -> u64 {
+    match named {
+        EVENTS => applied.events,
+        REPEATS => applied.repeats,
+        READS => applied.reads,
+        COMMITS => applied.commits,
+        WRITES => applied.writes,
+        CONFLICTS => applied.conflicts,
         _ => 0,
     }
 }
@@ -59,7 +56,10 @@ fn value(name: &str, applied: &Applied) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::{Metrics, Status};
+    use crate::{
+        feed::{Metrics, Status},
+        telemetry::figures::text,
+    };
 
     #[test]
     fn every_name_has_a_sample_for_each_version() {
@@ -72,8 +72,8 @@ mod tests {
             metrics: Metrics::default(),
             applied,
         };
-        let text = render(&[hosting(1), hosting(2)]);
-        for (name, value) in NAMES.iter().map(|(name, ..)| *name).zip([5, 6, 1, 2, 3, 4]) {
+        let text = text(&figures(&[hosting(1), hosting(2)]));
+        for (name, value) in NAMES.iter().map(|named| named.name).zip([5, 6, 1, 2, 3, 4]) {
             let line = format!("{name}{{projection=\"a\",version=\"2\"}} {value}");
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
             assert_eq!(text.matches(&format!("# TYPE {name} ")).count(), 1);

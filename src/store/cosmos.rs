@@ -10,12 +10,13 @@
 //! - Bodies of written documents are not sent back, answers are text, and every request has a time
 //!   limit.
 //!
-//! The SDK shows neither the consistency level nor the write regions of an account, so this module
-//! cannot check them.
+//! The SDK shows neither the consistency level nor the write regions of an account: `cosmos::account` asks
+//! for them.
 
 mod changes;
 mod connection;
 mod failure;
+mod permissions;
 mod provision;
 mod query;
 mod snapshots;
@@ -25,6 +26,7 @@ use std::time::Duration;
 pub(crate) use self::{
     changes::{Change, ChangePages, ChangesStart, FoundChanges},
     connection::{BatchRequest, Client, Connection, connect},
+    permissions::missing_permissions,
     provision::{Presence, create_or_read_containers},
     query::{Pages, Projection, Scope},
     snapshots::Written,

@@ -9,7 +9,8 @@ use thiserror::Error;
 
 use super::{
     cosmos::{
-        Client, EVENTS_CONTAINER, Presence, SNAPSHOTS_CONTAINER, connect, create_or_read_containers,
+        Client, EVENTS_CONTAINER, Presence, SNAPSHOTS_CONTAINER, connect,
+        create_or_read_containers, missing_permissions as permissions_of,
     },
     error::StoreError,
 };
@@ -20,11 +21,14 @@ const ETAG_PATH: &str = "/\"_etag\"/?";
 /// Everything that is not included is excluded.
 const ALL_PATHS: &str = "/*";
 
-/// Whether documents expire.
+/// Whether documents of a container expire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DefaultTtl {
+pub enum DefaultTtl {
+    /// Never: the container has no `defaultTtl`.
     Off,
+    /// When a document says so itself: `defaultTtl` is -1.
     PerDocument,
+    /// After so many seconds, unless a document says otherwise.
     Seconds(u32),
 }
 
@@ -38,18 +42,26 @@ impl std::fmt::Display for DefaultTtl {
     }
 }
 
-/// What matters of a container.
+/// What matters of a container, for whoever makes it: see [`wanted_containers`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ContainerShape {
-    pub(crate) name: String,
-    pub(crate) partition_key: Vec<String>,
-    pub(crate) unique_keys: Vec<Vec<String>>,
-    pub(crate) default_ttl: DefaultTtl,
-    pub(crate) indexed: bool,
-    pub(crate) included_paths: Vec<String>,
-    pub(crate) excluded_paths: Vec<String>,
+#[non_exhaustive]
+pub struct ContainerShape {
+    /// Its name.
+    pub name: String,
+    /// The paths of its partition key: one of them, hashed in version 2.
+    pub partition_key: Vec<String>,
+    /// The paths of each unique key.
+    pub unique_keys: Vec<Vec<String>>,
+    /// Whether its documents expire.
+    pub default_ttl: DefaultTtl,
+    /// Whether writes bring the index up to date (`consistent`, `automatic`).
+    pub indexed: bool,
+    /// The paths that are indexed.
+    pub included_paths: Vec<String>,
+    /// The paths that are not. A service adds the path of the entity tag by itself.
+    pub excluded_paths: Vec<String>,
     /// More included paths are fine: an application's views declare their own.
-    pub(crate) more_paths_allowed: bool,
+    pub more_paths_allowed: bool,
 }
 
 impl ContainerShape {
@@ -123,8 +135,9 @@ fn set(paths: &[String]) -> String {
     paths.into_iter().cloned().collect::<Vec<_>>().join(", ")
 }
 
-/// The containers of an event store.
-pub(crate) fn wanted_containers() -> Vec<ContainerShape> {
+/// The containers of an event store, as [`provision`] makes or verifies them: plain data, for templates of
+/// one's own. `bicep/modules/cosmos.bicep` has them for Azure.
+pub fn wanted_containers() -> Vec<ContainerShape> {
     let mut events = ContainerShape::new(EVENTS_CONTAINER, "/aggregateId", DefaultTtl::Off);
     events.unique_keys = vec![vec!["/eventId".to_owned()]];
     events.included_paths.extend(["/eventId/?".to_owned(), "/sequenceNumber/?".to_owned()]);
@@ -171,7 +184,8 @@ pub enum ProvisionError {
 /// On loopback, what is missing is created, and paths that the index lacks are added to it. Off loopback
 /// nothing is changed: there, the deployment decides
 /// on throughput and backups, and this only verifies. Whether the account has a single write region
-/// and at least session consistency cannot be read through the SDK, and is not verified here.
+/// and at least session consistency cannot be read through the SDK: [`check_account`](super::check_account)
+/// does that.
 ///
 /// # Errors
 ///
@@ -185,13 +199,59 @@ pub async fn provision(options: &StoreOptions) -> Result<ProvisionReport, Provis
     provision_with(&client, options).await
 }
 
+/// Verifies that a database is ready for an event store. Nothing is created or changed, on loopback neither.
+///
+/// # Errors
+///
+/// [`ProvisionError::Unfit`] with every difference.
+///
+/// # Cancel safety
+///
+/// Nothing is changed.
+pub async fn verify_containers(options: &StoreOptions) -> Result<ProvisionReport, ProvisionError> {
+    let client = Box::pin(connect(options)).await?;
+    look(&client, options, false).await
+}
+
+/// What the identity may not do, container by container: `read`, `write`, or both; empty when all is allowed.
+/// A document that is not there is read and deleted in each container, which changes nothing.
+///
+/// # Errors
+///
+/// [`StoreError`] when it cannot be found out.
+///
+/// # Cancel safety
+///
+/// Nothing is changed.
+pub async fn missing_permissions(
+    options: &StoreOptions,
+) -> Result<Vec<(String, Vec<&'static str>)>, StoreError> {
+    let client = Box::pin(connect(options)).await?;
+    let mut missing = Vec::new();
+    for wanted in wanted_containers() {
+        let name = wanted.name;
+        let lacks = permissions_of(&client, &options.database, &name).await?;
+        if !lacks.is_empty() {
+            missing.push((name, lacks));
+        }
+    }
+    Ok(missing)
+}
+
 /// Does it with a client that is there already.
 pub(super) async fn provision_with(
     client: &Client,
     options: &StoreOptions,
 ) -> Result<ProvisionReport, ProvisionError> {
+    look(client, options, is_loopback(&options.endpoint)).await
+}
+
+async fn look(
+    client: &Client,
+    options: &StoreOptions,
+    create: bool,
+) -> Result<ProvisionReport, ProvisionError> {
     let wanted = wanted_containers();
-    let create = is_loopback(&options.endpoint);
     let found = create_or_read_containers(client, &options.database, &wanted, create).await?;
     let mut report = ProvisionReport { created: Vec::new(), existing: Vec::new() };
     let mut problems = Vec::new();

@@ -450,9 +450,11 @@ impl Meter<'_> {
         operation.outcome = outcome;
         operation.request_charge = usage.request_charge;
         operation.round_trips = usage.round_trips;
+        (operation.retries, operation.throttles) = (usage.retries, usage.throttles);
         operation.items = u64::try_from(items).unwrap_or(u64::MAX);
         operation.bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         operation.elapsed = self.store.clock().monotonic().saturating_sub(self.started);
+        self.store.operations().add(&operation);
         operation.emit();
     }
 }

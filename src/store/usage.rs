@@ -12,12 +12,18 @@ pub struct Usage {
     /// The requests that were sent, with those that the SDK repeated by itself. Metadata that the
     /// SDK fetches once per connection is not counted.
     pub round_trips: u32,
+    /// The requests among them that failed and that the SDK sent again.
+    pub retries: u32,
+    /// The requests among them that the service answered with 429: it had no throughput left.
+    pub throttles: u32,
 }
 
 impl AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
         self.request_charge += other.request_charge;
         self.round_trips = self.round_trips.saturating_add(other.round_trips);
+        self.retries = self.retries.saturating_add(other.retries);
+        self.throttles = self.throttles.saturating_add(other.throttles);
     }
 }
 

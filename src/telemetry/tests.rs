@@ -47,6 +47,7 @@ fn an_operation_reports_every_field_under_its_name() {
         operation.outcome = Outcome::Repeated;
         operation.request_charge = 12.5;
         operation.round_trips = 2;
+        (operation.retries, operation.throttles) = (1, 1);
         operation.items = 3;
         operation.bytes = 1200;
         operation.elapsed = Duration::from_millis(4);
@@ -59,6 +60,8 @@ fn an_operation_reports_every_field_under_its_name() {
         (FIELD_OUTCOME, "repeated"),
         (FIELD_REQUEST_CHARGE, "12.5"),
         (FIELD_ROUND_TRIPS, "2"),
+        (FIELD_RETRIES, "1"),
+        (FIELD_THROTTLES, "1"),
         (FIELD_ITEMS, "3"),
         (FIELD_BYTES, "1200"),
         (FIELD_ELAPSED, "4000"),

@@ -2,6 +2,7 @@
 
 mod append;
 mod demo;
+mod doctor;
 mod export;
 mod import;
 mod inside;
@@ -10,5 +11,6 @@ mod metrics;
 pub(crate) mod program;
 mod projections;
 mod read;
+mod settings;
 mod shared_log;
 mod worker;

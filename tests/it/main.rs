@@ -12,6 +12,7 @@ mod aggregate;
 mod cli;
 mod clients;
 mod crash;
+mod deployment;
 mod feed;
 mod fixture;
 mod functions;

@@ -9,11 +9,12 @@ mod functions;
 mod layers;
 mod leases;
 mod manifests;
-mod markdown;
+pub(crate) mod markdown;
 mod service;
 mod sources;
+mod telemetry;
 mod tokens;
-mod tree;
+pub(crate) mod tree;
 
 /// What a check found: one line for each place, empty when all is well.
 type Findings = Vec<String>;

@@ -1,7 +1,7 @@
 //! Programs that some tests need besides the Rust toolchain.
 //!
 //! Where one of them is missing, the test says so and passes: a newcomer needs nothing but Rust. Where
-//! `COSMOS_ES_CLIENTS` is `required`, as in `.ci/run`, it fails.
+//! `TEST_CLIENTS` is `required`, as in `.ci/run`, it fails.
 
 use std::{
     io::Write as _,
@@ -9,7 +9,7 @@ use std::{
 };
 
 /// What makes a missing program a failure.
-const VARIABLE: &str = "COSMOS_ES_CLIENTS";
+const VARIABLE: &str = "TEST_CLIENTS";
 
 /// Whether all of these programs can be run. `what` is not tested otherwise.
 pub(crate) fn are_there(programs: &[&str], what: &str) -> bool {

@@ -1,15 +1,12 @@
-//! How far the processors of read models are behind.
+//! How far the processors of read models are behind, as the function `lag` answers it.
 
 use serde::Serialize;
 
 use crate::{
-    cli::{CliError, lag::Source},
-    config::StoreOptions,
+    cli::{CliError, lag::telling::tell},
+    feed::lag::{LagReader, ProcessorLag, RangeState},
     projection::{Projection, ReadModels, processor_name},
 };
-
-/// The target of the lines that are logged.
-const TARGET: &str = "cosmos_event_store::lag";
 
 /// A processor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,13 +16,21 @@ pub(super) struct LagLine {
     /// Nothing where it is not known.
     lag_seconds: Option<u64>,
     lag_transactions: Option<u64>,
+    leases: usize,
+    stalled: u64,
     parked: u64,
 }
 
 impl LagLine {
-    pub(super) fn log(&self) {
-        let Self { processor, lag_seconds, lag_transactions, parked } = self;
-        tracing::info!(target: TARGET, processor, lag_seconds, lag_transactions, parked, "feed lag");
+    fn of(lag: &ProcessorLag) -> Self {
+        Self {
+            processor: lag.processor.clone(),
+            lag_seconds: lag.seconds(),
+            lag_transactions: lag.transactions(),
+            leases: lag.ranges.len(),
+            stalled: lag.count(RangeState::Stalled),
+            parked: lag.parked,
+        }
     }
 
     /// For people.
@@ -40,24 +45,20 @@ impl LagLine {
     }
 }
 
-/// Asks for all versions that this program keeps up to date, whether anybody does so at the moment or not.
+/// Asks for all versions that this program keeps up to date, whether anybody does so at the moment or not, and
+/// tells the log.
 pub(super) async fn read(
-    account: &StoreOptions,
+    reader: &LagReader,
     read_models: &ReadModels,
 ) -> Result<Vec<LagLine>, CliError> {
-    let source = Box::pin(Source::of(account, "")).await?;
     let mut lines = Vec::new();
     for (name, versions) in read_models.registry().list().await? {
         let Some(code) = read_models.catalog().get(&name).map(Projection::code) else { continue };
         for version in versions.of_code(code) {
             let processor = processor_name(&name, version.number);
-            let Some(summary) = source.summary(&processor).await? else { continue };
-            lines.push(LagLine {
-                processor,
-                lag_seconds: summary.lag_seconds,
-                lag_transactions: summary.lag_transactions,
-                parked: summary.parked,
-            });
+            let Some(lag) = reader.processor(&processor).await? else { continue };
+            tell(&lag);
+            lines.push(LagLine::of(&lag));
         }
     }
     Ok(lines)

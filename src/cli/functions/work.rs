@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::lag;
 use crate::{
     cli::worker::figures::Figures,
-    config::StoreOptions,
+    feed::lag::LagReader,
     http::functions::{Changed, Done, NotDone, Work},
     projection::{
         ReadModels,
@@ -18,19 +18,19 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct ReadModelWork {
     pump: Pump,
-    account: StoreOptions,
+    lag: LagReader,
     read_models: ReadModels,
 }
 
 impl ReadModelWork {
     pub(super) fn new(
         pump: Pump,
-        account: StoreOptions,
+        lag: LagReader,
         read_models: ReadModels,
         figures: &Figures,
     ) -> Self {
         figures.put_views(pump.host().clone());
-        Self { pump, account, read_models }
+        Self { pump, lag, read_models }
     }
 }
 
@@ -73,9 +73,8 @@ impl Work for ReadModelWork {
 
     fn lag(&self) -> BoxFuture<'_, Result<Done, NotDone>> {
         async {
-            let lines = Box::pin(lag::read(&self.account, &self.read_models)).await;
+            let lines = Box::pin(lag::read(&self.lag, &self.read_models)).await;
             let lines = lines.map_err(|error| NotDone(error.one_line()))?;
-            lines.iter().for_each(lag::LagLine::log);
             let logs = lines.iter().map(lag::LagLine::shown).collect();
             Ok(Done { logs, value: Map::from_iter([("processors".to_owned(), json!(lines))]) })
         }

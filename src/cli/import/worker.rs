@@ -252,7 +252,8 @@ impl Workshop {
 }
 
 fn usage_of(receipt: &Receipt) -> Usage {
-    Usage { request_charge: receipt.request_charge, round_trips: receipt.round_trips }
+    let (request_charge, round_trips) = (receipt.request_charge, receipt.round_trips);
+    Usage { request_charge, round_trips, ..Usage::default() }
 }
 
 /// A read that may be repeated gives its error back.

@@ -7,11 +7,12 @@ use crate::{
     cli::{
         CliError,
         args::{Format, TargetArgs},
-        lag::Source,
+        lag,
         output::{JsonArray, Output},
         table::{Align, Table, counted, grouped},
         target::Account,
     },
+    feed::lag::LagReader,
     projection::{Projection, ReadModels, Version, VersionState, processor_name},
 };
 
@@ -76,7 +77,7 @@ pub(super) async fn run(
 }
 
 async fn lines(read_models: &ReadModels, account: &Account) -> Result<Vec<VersionLine>, CliError> {
-    let source = Source::open(account, "").await?;
+    let reader = lag::open(account).await?;
     let mut known = read_models.registry().list().await?;
     for name in read_models.catalog().names() {
         if !known.iter().any(|(other, _)| other == name) {
@@ -92,7 +93,7 @@ async fn lines(read_models: &ReadModels, account: &Account) -> Result<Vec<Versio
             continue;
         }
         for version in &versions.versions {
-            lines.push(line(read_models, &source, &name, version, code).await?);
+            lines.push(line(read_models, &reader, &name, version, code).await?);
         }
     }
     Ok(lines)
@@ -100,12 +101,12 @@ async fn lines(read_models: &ReadModels, account: &Account) -> Result<Vec<Versio
 
 async fn line(
     read_models: &ReadModels,
-    source: &Source,
+    reader: &LagReader,
     name: &str,
     version: &Version,
     code: Option<u32>,
 ) -> Result<VersionLine, CliError> {
-    let summary = source.summary(&processor_name(name, version.number)).await?;
+    let lag = reader.processor(&processor_name(name, version.number)).await?;
     let views = match version.state {
         VersionState::Removing => None,
         _ => Some(read_models.count(name, version).await?),
@@ -124,14 +125,9 @@ async fn line(
         parked: 0,
         hosts: Vec::new(),
     };
-    let Some(summary) = summary else { return Ok(line) };
-    Ok(VersionLine {
-        lag_seconds: summary.lag_seconds,
-        lag_transactions: summary.lag_transactions,
-        parked: summary.parked,
-        hosts: summary.hosts,
-        ..line
-    })
+    let Some(lag) = lag else { return Ok(line) };
+    let (lag_seconds, lag_transactions) = (lag.seconds(), lag.transactions());
+    Ok(VersionLine { lag_seconds, lag_transactions, parked: lag.parked, hosts: lag.hosts, ..line })
 }
 
 fn nobody_has_built(projection: String, code: Option<u32>) -> VersionLine {

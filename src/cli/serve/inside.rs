@@ -30,7 +30,7 @@ const RESTART_WAIT: Duration = Duration::from_secs(5);
 
 /// Where the worker inside delivers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum To {
+pub(in crate::cli) enum To {
     /// There is no worker.
     None,
     /// It keeps read models up to date.
@@ -39,7 +39,7 @@ pub(super) enum To {
 }
 
 /// Reads where the worker inside delivers.
-pub(super) fn parse_to(text: &str) -> Result<To, String> {
+pub(in crate::cli) fn parse_to(text: &str) -> Result<To, String> {
     match text {
         "none" => Ok(To::None),
         "views" => Ok(To::Views),
@@ -57,14 +57,14 @@ pub(super) fn parse_to(text: &str) -> Result<To, String> {
 
 /// A worker, before it runs.
 #[derive(Debug)]
-pub(super) struct Worker {
-    pub(super) kind: Kind,
-    pub(super) instance: String,
+pub(in crate::cli) struct Worker {
+    pub(in crate::cli) kind: Kind,
+    pub(in crate::cli) instance: String,
 }
 
 /// What a worker does.
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(in crate::cli) enum Kind {
     /// It keeps read models up to date.
     Views,
     /// It delivers events as a host of a processor.
@@ -73,7 +73,7 @@ pub(super) enum Kind {
 
 impl Worker {
     /// Checks what would be found only later.
-    pub(super) fn check(&self) -> Result<(), CliError> {
+    pub(in crate::cli) fn check(&self) -> Result<(), CliError> {
         let options = match &self.kind {
             Kind::Views => ProcessorOptions::new(&self.instance),
             Kind::Receiver { receiver, .. } => receiver.options(&self.instance),
@@ -82,7 +82,7 @@ impl Worker {
     }
 
     /// What it is called in front of people.
-    pub(super) fn shown(&self) -> String {
+    pub(in crate::cli) fn shown(&self) -> String {
         match &self.kind {
             Kind::Views => "views".to_owned(),
             Kind::Receiver { receiver, .. } => receiver.shown(),
@@ -90,7 +90,7 @@ impl Worker {
     }
 
     /// The processor that it shares, where it is one.
-    pub(super) fn processor(&self) -> Option<&str> {
+    pub(in crate::cli) fn processor(&self) -> Option<&str> {
         match &self.kind {
             Kind::Views => None,
             Kind::Receiver { processor, .. } => Some(processor),
@@ -98,7 +98,7 @@ impl Worker {
     }
 
     /// Works until it is told to stop, and then finishes what it has begun.
-    pub(super) async fn run(
+    pub(in crate::cli) async fn run(
         &self,
         account: &Account,
         read_models: &ReadModels,

@@ -3,12 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
-    feed::{RunningProcessor, metrics::render},
+    feed::{RunningProcessor, Standing, metrics},
     projection::{self, ProjectionHost},
+    telemetry::figures::Figure,
 };
-
-/// What is said where there are no figures: before a host runs, and while it ends.
-const NOTHING: &str = "# no worker runs here at the moment\n";
 
 /// The place of what runs, where others can ask it. Nobody keeps it locked while they wait.
 #[derive(Debug, Clone, Default)]
@@ -52,17 +50,34 @@ impl Figures {
         }
     }
 
-    /// The figures as they are now, in the text format of Prometheus.
-    pub(in crate::cli) fn text(&self) -> String {
-        // Only looked at while it is locked: putting it into words takes longer.
+    /// The figures as they are now; none before a host runs, and while it ends.
+    pub(in crate::cli) fn now(&self) -> Vec<Figure> {
+        // Only looked at while it is locked: putting it into figures takes longer.
         let host = match &*self.lock() {
             Some(Measured::Processor { name, running }) => {
-                return render(name, &running.status(), &running.metrics());
+                return metrics::figures(name, &running.status(), &running.metrics());
             }
             Some(Measured::Views(host)) => host.clone(),
-            None => return NOTHING.to_owned(),
+            None => return Vec::new(),
         };
-        projection::metrics::render(&host.hostings())
+        projection::metrics::figures(&host.hostings())
+    }
+
+    /// Why what runs here does not work, where it does not.
+    pub(in crate::cli) fn standstill(&self) -> Option<&'static str> {
+        let is_fenced = match &*self.lock() {
+            Some(Measured::Processor { running, .. }) => running.standing() == Standing::Fenced,
+            Some(Measured::Views(host)) => !host.fenced().is_empty(),
+            None => false,
+        };
+        is_fenced.then_some(
+            "the worker has laid its work down: it could not say for too long that it is alive",
+        )
+    }
+
+    /// Whether anything runs here.
+    pub(in crate::cli) fn is_empty(&self) -> bool {
+        self.lock().is_none()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Measured>> {

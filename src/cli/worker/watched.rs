@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::figures::Figures;
 use crate::{
-    cli::CliError,
+    cli::{CliError, settings::AccessSettings},
+    feed::lag::LagReader,
     http::{ServeError, Service, ServiceOptions},
     store::EventStore,
 };
@@ -24,18 +25,33 @@ pub(super) struct Watched {
 }
 
 /// How the service listens.
-pub(super) fn options(address: SocketAddr) -> ServiceOptions {
-    ServiceOptions::default().with_listen(address).with_drain_time_max(DRAIN_TIME_MAX)
+pub(super) fn options(
+    address: SocketAddr,
+    access: &AccessSettings,
+) -> Result<ServiceOptions, CliError> {
+    let options = ServiceOptions::default().with_listen(address);
+    let options = access.of(options.with_drain_time_max(DRAIN_TIME_MAX))?;
+    options.check_listen()?;
+    Ok(options)
 }
 
 impl Watched {
     /// Listens, and answers from now on.
     pub(super) async fn start(
-        address: SocketAddr,
+        options: ServiceOptions,
         store: EventStore,
         figures: Figures,
+        lag: LagReader,
     ) -> Result<Self, CliError> {
-        let options = options(address).with_metrics(move || figures.text());
+        let standing = figures.clone();
+        let options = options
+            .with_lag(lag)
+            .with_standstill(move || {
+                let is_gone = standing.is_empty();
+                let gone = is_gone.then_some("the worker does not run, at the moment");
+                gone.or_else(|| standing.standstill())
+            })
+            .with_figures(move || figures.now());
         let service = Service::bind(store, options).await?;
         let url = format!("http://{}/metrics", service.address());
         let (stop, mut serving) = (CancellationToken::new(), JoinSet::new());

@@ -193,15 +193,17 @@ impl Holding {
     }
 
     fn send(&mut self, what: UnderWay, operations: Vec<Operation>, at: Instant) {
-        let leases = Arc::clone(&self.shared.leases);
-        let fence = self.shared.fence.clone();
+        let shared = Arc::clone(&self.shared);
         let committing = Box::pin(async move {
             tokio::time::sleep_until(at).await;
             // The right to act is looked at last: a commit that comes late is refused by its etag.
-            if Instant::now() >= *fence.borrow() {
+            let sent = Instant::now();
+            if sent >= *shared.fence.borrow() {
                 return Err(StoreFault::Unavailable("the host must not act".to_owned()));
             }
-            leases.commit(operations).await
+            let done = shared.leases.commit(operations).await;
+            shared.meter.count(|metrics| metrics.commit_time.add(sent.elapsed()));
+            done
         });
         self.commits.under_way = Some((what, committing));
     }

@@ -7,6 +7,8 @@ pub(crate) const PROBLEM_TYPES: &[&ProblemType] = &[
     &MALFORMED_BODY,
     &INVALID_PARAMETER,
     &INVALID_BODY,
+    &UNAUTHENTICATED,
+    &FORBIDDEN,
     &FOREIGN_ORIGIN,
     &ROUTE_NOT_FOUND,
     &STREAM_NOT_FOUND,
@@ -25,6 +27,7 @@ pub(crate) const PROBLEM_TYPES: &[&ProblemType] = &[
     &OUTCOME_UNKNOWN,
     &STORE_UNAVAILABLE,
     &OVERLOADED,
+    &IDENTITY_UNAVAILABLE,
     &NOT_READY,
     &STREAM_FULL,
 ];
@@ -54,12 +57,30 @@ pub(crate) const INVALID_BODY: ProblemType = ProblemType {
                   stored without change. `errors` has JSON pointers into the body. Correct the body; \
                   nothing was stored.",
 };
+/// Nobody knows who asks.
+pub(crate) const UNAUTHENTICATED: ProblemType = ProblemType {
+    slug: "unauthenticated",
+    status: 401,
+    title: "The request has no key or token that is accepted",
+    explanation: "The service answers to callers that it knows: send an API key or an access token as \
+                  `Authorization: Bearer`, or a key as `api-key`. A token that was accepted before has \
+                  expired: get a new one. Nothing was stored.",
+};
+/// The caller may not do it.
+pub(crate) const FORBIDDEN: ProblemType = ProblemType {
+    slug: "forbidden",
+    status: 403,
+    title: "The key or token does not permit it",
+    explanation: "The caller is known, but its key or token does not have the scope that `scope` names. \
+                  Scopes do not include one another. Whoever runs the service grants them; nothing was \
+                  stored.",
+};
 /// A page of another site had it sent.
 pub(crate) const FOREIGN_ORIGIN: ProblemType = ProblemType {
     slug: "foreign-origin",
     status: 403,
     title: "A page of another site had the request sent",
-    explanation: "The service has no authentication yet, so it takes no writes that pages of other sites \
+    explanation: "The service does not ask who its callers are, so it takes no writes that pages of other sites \
                   have a browser send: the header `Origin` must name localhost, an address in 127.0.0.0/8 \
                   or [::1], or be missing. Nothing was stored.",
 };
@@ -84,6 +105,14 @@ pub(crate) const EVENT_NOT_FOUND: ProblemType = ProblemType {
     status: 404,
     title: "There is no such event",
     explanation: "The stream has no event with this sequence number, or there is no such stream.",
+};
+/// No such processor.
+pub(crate) const PROCESSOR_NOT_FOUND: ProblemType = ProblemType {
+    slug: "processor-not-found",
+    status: 404,
+    title: "There is no such processor",
+    explanation: "Nobody has started a change-feed processor of this name. `GET /lag` lists those that there are; that \
+                  of a read model is called `NAME@VERSION`.",
 };
 /// The method is not for this path.
 pub(crate) const METHOD_NOT_ALLOWED: ProblemType = ProblemType {
@@ -157,9 +186,10 @@ pub(crate) const MISDIRECTED_REQUEST: ProblemType = ProblemType {
     slug: "misdirected-request",
     status: 421,
     title: "The request is for another site",
-    explanation: "The service has no authentication yet and answers for names of this machine only, so \
-                  that no other site can pass for it in a browser: the host of the URL must be localhost, \
-                  an address in 127.0.0.0/8 or [::1]. Nothing was stored.",
+    explanation: "A service that does not ask who its callers are answers for names of this machine only, \
+                  so that no other site can pass for it in a browser: the host of the URL must be localhost, \
+                  an address in 127.0.0.0/8 or [::1]. Others answer for the hosts that they were given, too. \
+                  Nothing was stored.",
 };
 /// No throughput left.
 pub(crate) const THROTTLED: ProblemType = ProblemType {
@@ -201,6 +231,15 @@ pub(crate) const OVERLOADED: ProblemType = ProblemType {
     title: "The service has too many requests in flight",
     explanation: "This process bears a bounded number of requests at a time, and of readers that wait for \
                   something new in the feed, and the request was not begun. Wait for the seconds that `Retry-After` says and repeat it.",
+};
+/// Tokens cannot be checked.
+pub(crate) const IDENTITY_UNAVAILABLE: ProblemType = ProblemType {
+    slug: "identity-unavailable",
+    status: 503,
+    title: "Tokens cannot be checked now",
+    explanation: "The service could not fetch the keys that the token is checked with, so it does not know \
+                  whether the token is good. Nothing was stored. Wait for the seconds that `Retry-After` says and \
+                  repeat the request.",
 };
 /// Not ready for requests.
 pub(crate) const NOT_READY: ProblemType = ProblemType {

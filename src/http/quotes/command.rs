@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{FromRequest, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::Response,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -13,6 +13,7 @@ use crate::{
     aggregate::{CommandId, CommandOptions, CommandOutcome, Executed},
     event::{Object, content_hash},
     http::{
+        access::Principal,
         answer, body, etag,
         idempotency::IdempotencyKey,
         media::{self, JSON},
@@ -26,9 +27,9 @@ use crate::{
     stream::{ExpectedVersion, StreamId},
 };
 
-/// The header that says who asks. Until there is authentication, the caller is believed.
+/// The header that says who asks. The caller is believed: it may ask for somebody else.
 pub(crate) const ACTOR: HeaderName = HeaderName::from_static("x-actor");
-/// Who asks unless the header says so.
+/// Who asks where neither the header nor the access control says so.
 const ACTOR_DEFAULT: &str = "api";
 /// What a body may be.
 const TYPES: &[&str] = &[JSON];
@@ -51,7 +52,7 @@ impl FromRequest<Shared> for Asked {
 
     async fn from_request(request: Request, shared: &Shared) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
-        let by = actor(&parts.headers)?;
+        let by = actor(&parts)?;
         let key = IdempotencyKey::of(&parts.headers)?;
         let required = etag::required_version(&parts.headers)?;
         let expected_version = match required {
@@ -85,10 +86,11 @@ async fn text(shared: &Shared, parts: &Parts, body: axum::body::Body) -> Result<
     }
 }
 
-fn actor(headers: &HeaderMap) -> Result<Actor, Problem> {
-    let mut values = headers.get_all(ACTOR).iter();
+fn actor(parts: &Parts) -> Result<Actor, Problem> {
+    let mut values = parts.headers.get_all(ACTOR).iter();
+    let principal = parts.extensions.get::<Principal>();
     let name = match (values.next().map(HeaderValue::to_str), values.next()) {
-        (None, _) => ACTOR_DEFAULT,
+        (None, _) => principal.map_or(ACTOR_DEFAULT, Principal::as_str),
         (Some(Ok(name)), None) => name,
         _ => return Err(Problem::header(ACTOR.as_str(), "one value, in ASCII")),
     };

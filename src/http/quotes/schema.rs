@@ -34,7 +34,7 @@ pub(super) struct CommandHeaders {
     /// `*`: there must be no such quote
     #[param(rename = "If-None-Match", pattern = "^\\*$")]
     if_none_match: Option<String>,
-    /// Who asks, `api` unless it is given
+    /// Who asks; unless it is given, the caller where access is controlled, and `api` elsewhere
     #[param(rename = "x-actor", min_length = 1, max_length = 128, pattern = "^[!-~]+$")]
     actor: Option<String>,
     /// Sees at least what another process has stored

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     event::{EventId, NewEvent},
     http::{
+        access::Principal,
         answer, body, cloudevents, etag,
         idempotency::IdempotencyKey,
         links,
@@ -89,13 +90,33 @@ pub(super) async fn append(
     let options =
         AppendOptions { aggregate_type: order.aggregate_type, ..AppendOptions::default() };
     let store = shared.store.clone();
-    let events = order.events;
+    let events = match parts.extensions.get::<Principal>() {
+        Some(principal) => signed(order.events, principal, &place)?,
+        None => order.events,
+    };
     let write = async move { Box::pin(store.append_with(stream, expected, events, options)).await };
     match shared.write(in_flight, write).await? {
         Some(Ok(outcome)) => receipt(&outcome, &ids),
         Some(Err(error)) => Err(problem::of_append(error, is_conditional, &place)),
         None => Err(Problem::outcome_unknown()),
     }
+}
+
+/// The events, each with an actor: the caller where they name none.
+fn signed(
+    events: Vec<NewEvent>,
+    principal: &Principal,
+    place: &OrderPlace,
+) -> Result<Vec<NewEvent>, Problem> {
+    let sign = |event: NewEvent| {
+        if event.metadata().actor.is_some() {
+            return Ok(event);
+        }
+        let metadata = event.metadata().clone().with_actor(principal.as_str());
+        event.with_metadata(metadata)
+    };
+    let signed = events.into_iter().map(sign).collect::<Result<_, _>>();
+    signed.map_err(|input| problem::of_input(&input, place))
 }
 
 fn order_of(

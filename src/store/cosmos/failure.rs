@@ -21,9 +21,17 @@ const INVALID_ENDPOINT: [u32; 2] = [20_108, 20_109];
 
 /// What an operation took, from its diagnostics.
 pub(super) fn usage_of(diagnostics: &DiagnosticsContext) -> Usage {
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let statuses: Vec<u16> =
+        diagnostics.requests().iter().map(|one| u16::from(one.status().status_code())).collect();
+    let has_failed = |status: &&u16| !(200..=299).contains(*status);
+    // The last one is the answer itself, however it is.
+    let before = statuses.split_last().map_or(&[][..], |(_, before)| before);
     Usage {
         request_charge: diagnostics.total_request_charge().value(),
-        round_trips: u32::try_from(diagnostics.request_count()).unwrap_or(u32::MAX),
+        round_trips: number(diagnostics.request_count()),
+        retries: number(before.iter().filter(has_failed).count()),
+        throttles: number(statuses.iter().filter(|status| **status == 429).count()),
     }
 }
 

@@ -98,7 +98,8 @@ impl Scraped {
         assert!(acquired.1.parse::<usize>().unwrap() >= leases, "{moves:?}");
         let charges = self.0["cosmos_es_feed_request_charge_total"].values();
         assert!(charges.map(|charge| charge.parse::<f64>().unwrap()).sum::<f64>() > 0.0);
-        let labels = self.0.values().flat_map(BTreeMap::keys);
+        let of_feed = self.0.iter().filter(|(name, _)| name.starts_with("cosmos_es_feed_"));
+        let labels = of_feed.flat_map(|(_, samples)| samples.keys());
         assert!(labels.clone().all(|labels| labels["processor"] == "default"));
         let of_leases = labels.filter(|labels| labels.contains_key("range"));
         assert_eq!(of_leases.count(), 4 * leases);
@@ -170,7 +171,10 @@ async fn a_worker_is_watched_where_it_is_told_so() {
     let beside = |path: &str| url.replace("/metrics", path);
     let alive = (200, json!({"status": "alive"}).to_string());
     assert_eq!(get(&beside("/healthz")).await, alive);
-    for path in ["/streams", "/quotes/a", "/readyz", "/"] {
+    assert_eq!(get(&beside("/readyz")).await.0, 200);
+    let lag: Value = serde_json::from_str(&get(&beside("/lag/default")).await.1).unwrap();
+    assert_eq!((&lag["lagTransactions"], &lag["leases"]), (&json!(0), &json!(4)));
+    for path in ["/streams", "/quotes/a", "/openapi.json", "/"] {
         assert_eq!(get(&beside(path)).await.0, 404, "{path}");
     }
     worker.interrupt();
@@ -180,12 +184,16 @@ async fn a_worker_is_watched_where_it_is_told_so() {
 }
 
 #[tokio::test]
-async fn without_a_worker_there_are_no_figures() {
+async fn without_a_worker_there_are_figures_of_the_store() {
     let place = Place::new();
     let args = ["serve", "--listen", "127.0.0.1:0", "--store-port", "0", "--worker-to", "none"];
     let (_serve, ready) = start(&place, &args);
     let text = get(&format!("{}/metrics", ready["http"].as_str().unwrap())).await;
-    assert_eq!(text, (200, "# nothing is measured here\n".to_owned()));
+    assert!(
+        text.0 == 200 && text.1.contains("# TYPE cosmos_es_store_round_trips_total"),
+        "{text:?}"
+    );
+    assert!(!text.1.contains("cosmos_es_feed_"), "{text:?}");
     let (_worker, ready) = start(&place, &["worker"]);
     assert_eq!(ready.get("metrics"), None);
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use cosmos_event_store::{
+    feed::{CosmosFeed, FeedFields, lag::LagReader},
     http::{
         ServeError, ServiceOptions,
         functions::{
@@ -81,9 +82,13 @@ impl Served {
         let service = FunctionsService::bind(0, ServiceOptions::default()).await.unwrap();
         let (base, stop) = (format!("http://{}", service.address()), CancellationToken::new());
         let work = Arc::new(Scripted::default());
+        let fields = FeedFields::new("/aggregateId", "/sequenceNumber").unwrap();
+        let feed = CosmosFeed::open(&account, "events", fields).await.unwrap();
+        let lag = LagReader::open(&account, "leases", feed).await.unwrap();
         service.store().attach(
             fixture.store.clone(),
             read_models,
+            lag,
             Arc::clone(&work) as Arc<dyn Work>,
         );
         let serving = tokio::spawn(service.serve(stop.clone()));

@@ -14,11 +14,15 @@ use super::{
 const FOR_ALL: [&str; 3] = ["clock", "telemetry", "config"];
 
 /// The sources of binaries, which put the parts together.
-const BINARIES: [&str; 3] =
-    ["src/bin/", "crates/cosmos-local/src/main.rs", "crates/cosmos-local/src/command.rs"];
+const BINARIES: [&str; 4] = [
+    "src/bin/",
+    "crates/bicep-check/src/main.rs",
+    "crates/cosmos-local/src/main.rs",
+    "crates/cosmos-local/src/command.rs",
+];
 
 /// Which folders and files may import a crate: prefixes of paths.
-const IMPORTS: [(&[&str], &[&str], &str); 7] = [
+const IMPORTS: [(&[&str], &[&str], &str); 9] = [
     (
         &["azure_data_cosmos", "azure_core", "azure_identity"],
         &[
@@ -65,6 +69,12 @@ const IMPORTS: [(&[&str], &[&str], &str); 7] = [
         "HTTP is the business of `http`, and of `server` and `management` of the endpoint",
     ),
     (&["redb"], &["crates/cosmos-local/src/storage"], "the file is the business of `storage`"),
+    (&["bicep_check"], &["crates/bicep-check/", "tests/"], "it is a tool for the tests"),
+    (
+        &["tree_sitter", "tree_sitter_bicep"],
+        &["crates/bicep-check/src/parse"],
+        "the grammar is the business of `parse`",
+    ),
 ];
 
 /// One import: the line, and the module below the root of the crate.
@@ -217,12 +227,17 @@ fn local_rows() -> Vec<Vec<&'static str>> {
     table(tree::file("ARCHITECTURE.md"), "## Modules of `crates/cosmos-local/src`")
 }
 
+fn check_rows() -> Vec<Vec<&'static str>> {
+    table(tree::file("ARCHITECTURE.md"), "## Modules of `crates/bicep-check/src`")
+}
+
 const ROOT: &str = "src/";
+const CHECK: &str = "crates/bicep-check/src/";
 const LOCAL: &str = "crates/cosmos-local/src/";
 
 #[test]
 fn the_map_has_every_module() {
-    for (sources, rows) in [(ROOT, root_rows()), (LOCAL, local_rows())] {
+    for (sources, rows) in [(ROOT, root_rows()), (LOCAL, local_rows()), (CHECK, check_rows())] {
         let mut mapped = first_cells(&rows);
         mapped.sort_unstable();
         assert_eq!(mapped, modules_of(sources), "ARCHITECTURE.md and {sources} differ");
@@ -238,14 +253,16 @@ fn modules_use_what_stands_above_them() {
 }
 
 #[test]
-fn modules_of_the_endpoint_use_what_the_map_says() {
-    let rows = local_rows();
-    let may = |from: &str, to: &str| {
-        let row = |name: &str| rows.iter().find(|row| code_words(row[0]).any(|one| one == name));
-        row(to).and(row(from)).map(|row| code_words(row[2]).any(|used| used == to))
-    };
-    let findings = tree::rust().flat_map(|file| check_imports(file, LOCAL, may)).collect();
-    assert_none("an import is not in the map", &findings);
+fn modules_of_other_packages_use_what_the_map_says() {
+    for (sources, rows) in [(LOCAL, local_rows()), (CHECK, check_rows())] {
+        let may = |from: &str, to: &str| {
+            let row =
+                |name: &str| rows.iter().find(|row| code_words(row[0]).any(|one| one == name));
+            row(to).and(row(from)).map(|row| code_words(row[2]).any(|used| used == to))
+        };
+        let findings = tree::rust().flat_map(|file| check_imports(file, sources, may)).collect();
+        assert_none("an import is not in the map", &findings);
+    }
 }
 
 #[test]
@@ -293,6 +310,9 @@ fn foreign_crates_in_the_wrong_place_are_found() {
     assert_found(&check("src/store.rs", "use axum::Router;"), &["`http`"]);
     assert_found(&check("src/config.rs", "use clap::Parser;"), &["`cli`"]);
     assert_found(&check("crates/cosmos-local/src/query.rs", "use hyper;"), &["`server`"]);
+    assert_found(&check("src/cli.rs", "use bicep_check::check;"), &["tests"]);
+    let grammar = "fn f(node: tree_sitter::Node<'_>) {}";
+    assert_found(&check("crates/bicep-check/src/names.rs", grammar), &["`parse`"]);
     assert_eq!(check("src/store/cosmos/query.rs", sdk), Findings::new());
     assert_eq!(check("src/cli/read.rs", "use clap::Args;"), Findings::new());
     assert_eq!(check("src/event.rs", "let clap = 1; f(clap)"), Findings::new());

@@ -1,11 +1,10 @@
-//! What the documentation says about the documents and the metrics of a processor, against them.
+//! What the documentation says about the documents of a processor, against them.
 
 use std::collections::BTreeSet;
 
 use cosmos_event_store::feed::{
     ProcessorOptions,
     documents::{Document, SCHEMA},
-    metrics::NAMES,
 };
 use serde_json::{Map, Value};
 
@@ -53,14 +52,6 @@ fn the_format_of_the_leases_is_documented() {
         fields.insert("ttl".to_owned());
         assert_eq!(described, fields, "{heading}");
     }
-}
-
-#[test]
-fn the_metrics_of_a_processor_are_documented() {
-    let rows = table(tree::file("docs/processor.md"), "## What is measured");
-    let described: Vec<(&str, &str, &str)> =
-        rows.iter().map(|row| (row[0].trim_matches('`'), row[1], row[2])).collect();
-    assert_eq!(described, NAMES);
 }
 
 #[test]

@@ -8,8 +8,11 @@ use super::{
 };
 
 /// The packages of the workspace: name and folder.
-const PACKAGES: [(&str, &str); 2] =
-    [("cosmos-event-store", ""), ("cosmos-local", "crates/cosmos-local/")];
+const PACKAGES: [(&str, &str); 3] = [
+    ("cosmos-event-store", ""),
+    ("cosmos-local", "crates/cosmos-local/"),
+    ("bicep-check", "crates/bicep-check/"),
+];
 /// The document.
 const DOCUMENT: &str = "docs/dependencies.md";
 
@@ -183,6 +186,27 @@ fn an_unused_dependency_is_found() {
 fn the_local_endpoint_knows_no_sdk() {
     let (_, folder) = PACKAGES[1];
     assert_none("the local endpoint depends on an SDK", &check_no_sdk(manifest(folder)));
+}
+
+#[test]
+fn every_package_is_checked() {
+    let members = |line: &&str| line.starts_with("members = [");
+    let workspace = &manifest("").text;
+    let members = workspace.lines().find(members).unwrap();
+    let listed: Vec<&str> = members.split('"').skip(1).step_by(2).collect();
+    for (_, folder) in PACKAGES.iter().filter(|(_, folder)| !folder.is_empty()) {
+        assert!(listed.contains(&folder.trim_end_matches('/')), "{folder} is no member");
+    }
+    assert_eq!(listed.len() + 1, PACKAGES.len(), "add each member of the workspace to PACKAGES");
+}
+
+#[test]
+fn tools_of_the_tests_are_not_shipped() {
+    for (name, folder) in PACKAGES {
+        let shipped = (Kind::Program, "bicep-check".to_owned());
+        assert!(!dependencies(&manifest(folder).text).contains(&shipped), "{name}");
+    }
+    assert!(manifest(PACKAGES[2].1).text.contains("publish = false"));
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub(super) fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// The rows of the tables below a heading, down to the next heading of any level, as cells; without
 /// the heads of the tables.
-pub(super) fn table<'t>(file: &'t File, heading: &str) -> Vec<Vec<&'t str>> {
+pub(crate) fn table<'t>(file: &'t File, heading: &str) -> Vec<Vec<&'t str>> {
     let mut rows = Vec::new();
     let mut lines = prose(&file.text).map(|(_, line)| line).skip_while(|line| *line != heading);
     assert!(lines.next().is_some(), "{} has no heading {heading:?}", file.path);
@@ -37,7 +37,7 @@ pub(super) fn table<'t>(file: &'t File, heading: &str) -> Vec<Vec<&'t str>> {
 }
 
 /// The words in backticks.
-pub(super) fn code_words(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn code_words(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 

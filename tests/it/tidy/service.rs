@@ -16,6 +16,7 @@ use super::{
 use crate::fixture::Fixture;
 
 const DOCUMENT: &str = "docs/http.md";
+const ACCESS_DOCUMENT: &str = "docs/access.md";
 
 /// A service for one test. Its clients come to it by `base`.
 struct Served {
@@ -122,6 +123,33 @@ fn limits_are_documented_as_they_are() {
         let found = rows.iter().find(|(name, _)| name.starts_with(begin));
         assert_eq!(found.map(|(_, stated)| stated.as_str()), Some(value.as_str()), "{begin}");
     }
+}
+
+#[test]
+fn limits_of_access_are_documented_as_they_are() {
+    let rows = table(tree::file(ACCESS_DOCUMENT), "### The key set");
+    let found: Vec<&str> = rows.iter().map(|row| row[1]).collect();
+    let hours = |time: Duration| format!("{} hours", time.as_secs() / 3600);
+    let every = |time: Duration| format!("every {} seconds", time.as_secs());
+    let fetch = (limits::KEY_SET_TIME_MAX.as_secs(), limits::KEY_SET_BYTES_MAX);
+    let expected = [
+        hours(limits::KEY_SET_FRESH),
+        hours(limits::KEY_SET_USABLE_MAX),
+        every(limits::KEY_SET_PAUSE),
+        every(limits::KEY_SET_RETRY_AFTER),
+        format!("{} seconds, {} bytes", fetch.0, fetch.1),
+    ];
+    assert_eq!(found, expected);
+    let text = &tree::file(ACCESS_DOCUMENT).text;
+    let key = (limits::ACCESS_KEY_CHARS_MIN, limits::ACCESS_KEY_CHARS_MAX);
+    for said in [
+        format!("text of {} to {} visible ASCII characters", key.0, key.1),
+        format!("at most {} entries", limits::ACCESS_KEYS_MAX),
+        format!("at most {} visible ASCII characters", limits::PRINCIPAL_CHARS_MAX),
+    ] {
+        assert!(text.contains(&said), "{ACCESS_DOCUMENT} does not say: {said}");
+    }
+    assert_eq!(limits::CLOCK_SKEW_MAX, Duration::from_mins(1), "{ACCESS_DOCUMENT}: a minute");
 }
 
 #[tokio::test]

@@ -8,27 +8,27 @@ use std::{
 
 /// A text file.
 #[derive(Debug, Clone)]
-pub(super) struct File {
+pub(crate) struct File {
     /// Its path from the root of the repository, with slashes.
-    pub(super) path: String,
-    pub(super) text: String,
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 impl File {
-    pub(super) fn new(path: &str, text: &str) -> Self {
+    pub(crate) fn new(path: &str, text: &str) -> Self {
         Self { path: path.to_owned(), text: text.to_owned() }
     }
 
-    pub(super) fn is_rust(&self) -> bool {
+    pub(crate) fn is_rust(&self) -> bool {
         self.extension() == "rs"
     }
 
-    pub(super) fn is_markdown(&self) -> bool {
+    pub(crate) fn is_markdown(&self) -> bool {
         self.extension() == "md"
     }
 
     /// Its name without folder and extension.
-    pub(super) fn stem(&self) -> &str {
+    pub(crate) fn stem(&self) -> &str {
         let name = self.path.rsplit('/').next().unwrap();
         name.rsplit_once('.').map_or(name, |(stem, _)| stem)
     }
@@ -39,12 +39,12 @@ impl File {
 }
 
 /// The root of the repository.
-pub(super) fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The Rust sources, documents, manifests and settings of the repository.
-pub(super) fn files() -> &'static [File] {
+pub(crate) fn files() -> &'static [File] {
     static FILES: OnceLock<Vec<File>> = OnceLock::new();
     FILES.get_or_init(|| {
         let mut files = Vec::new();
@@ -58,18 +58,18 @@ pub(super) fn files() -> &'static [File] {
 }
 
 /// The file at a path from the root.
-pub(super) fn file(path: &str) -> &'static File {
+pub(crate) fn file(path: &str) -> &'static File {
     let found = files().iter().find(|file| file.path == path);
     found.unwrap_or_else(|| panic!("{path} is missing"))
 }
 
 /// The Rust sources of the repository.
-pub(super) fn rust() -> impl Iterator<Item = &'static File> {
+pub(crate) fn rust() -> impl Iterator<Item = &'static File> {
     files().iter().filter(|file| file.is_rust())
 }
 
 /// The documents of the repository.
-pub(super) fn markdown() -> impl Iterator<Item = &'static File> {
+pub(crate) fn markdown() -> impl Iterator<Item = &'static File> {
     files().iter().filter(|file| file.is_markdown())
 }
 

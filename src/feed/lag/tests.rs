@@ -1,10 +1,7 @@
 //! What is said of a range, from its documents and what the feed has.
 
 use super::*;
-use crate::feed::{
-    FeedRange,
-    documents::{Rewind, Start},
-};
+use crate::feed::documents::{Rewind, Start};
 
 const NOW: i64 = 1_000_000;
 const NOW_SECONDS: u64 = 1_000_000;
@@ -50,8 +47,8 @@ fn known(beat_age: u64, lease_age: u64, change: impl FnOnce(&mut Topology, &mut 
     Known::new(documents, NOW).unwrap()
 }
 
-fn line(known: &Known, behind: impl Into<Option<Behind>>) -> RangeLine {
-    known.line(&known.leases[0], behind.into())
+fn line(known: &Known, behind: impl Into<Option<Behind>>) -> RangeLag {
+    known.range(&known.leases[0], behind.into())
 }
 
 fn since(age: u64) -> Behind {
@@ -62,28 +59,28 @@ fn since(age: u64) -> Behind {
 fn the_lag_is_that_of_the_feed_and_not_what_was_once_written() {
     let known = known(1, 1, |_, _| {});
     let found = line(&known, since(7));
-    let expected = RangeLine {
+    let expected = RangeLag {
         range: "-FF".to_owned(),
         owner: Some("a".to_owned()),
         epoch: 3,
         lag_seconds: Some(7),
         lag_transactions: Some(4),
-        state: State::Working,
+        state: RangeState::Working,
     };
     assert_eq!(found, expected);
     let idle = line(&known, Behind::default());
-    assert_eq!((idle.state, idle.lag_seconds), (State::Idle, Some(0)));
+    assert_eq!((idle.state, idle.lag_seconds), (RangeState::Idle, Some(0)));
     let unknown = line(&known, None);
-    assert_eq!((unknown.state, unknown.lag_seconds), (State::Working, None));
+    assert_eq!((unknown.state, unknown.lag_seconds), (RangeState::Working, None));
 }
 
 #[test]
 fn stalled_is_told_apart_from_idle_and_from_slow() {
     for (lease_age, behind, state) in [
-        (31, since(31), State::Stalled),
-        (31, since(30), State::Working),
-        (30, since(500), State::Working),
-        (500, Behind::default(), State::Idle),
+        (31, since(31), RangeState::Stalled),
+        (31, since(30), RangeState::Working),
+        (30, since(500), RangeState::Working),
+        (500, Behind::default(), RangeState::Idle),
     ] {
         assert_eq!(line(&known(1, lease_age, |_, _| {}), behind).state, state, "{lease_age}");
     }
@@ -93,18 +90,18 @@ fn stalled_is_told_apart_from_idle_and_from_slow() {
 fn a_range_is_unowned_when_its_worker_is_gone() {
     let gone = |known: Known| {
         let line = line(&known, since(1));
-        assert_eq!((line.state, line.owner), (State::Unowned, None));
+        assert_eq!((line.state, line.owner), (RangeState::Unowned, None));
     };
     gone(known(1, 1, |_, lease| lease.owner = None));
     gone(known(1, 1, |topology, _| topology.members.clear()));
     gone(known(18, 1, |_, _| {}));
-    assert_eq!(line(&known(17, 1, |_, _| {}), since(1)).state, State::Working);
+    assert_eq!(line(&known(17, 1, |_, _| {}), since(1)).state, RangeState::Working);
 }
 
 #[test]
 fn a_processor_that_is_paused_or_rewound_says_so() {
     let paused = known(1, 1, |topology, _| topology.activity = Activity::Paused);
-    assert_eq!(line(&paused, since(99)).state, State::Paused);
+    assert_eq!(line(&paused, since(99)).state, RangeState::Paused);
     let rewound = known(1, 1, |topology, _| {
         (topology.generation, topology.rewind) = (1, Some(Rewind::Beginning));
     });
@@ -119,8 +116,21 @@ fn a_processor_that_is_paused_or_rewound_says_so() {
 
 #[test]
 fn a_processor_that_was_never_started_is_none() {
-    assert!(matches!(
-        Known::new(Vec::new(), NOW),
-        Err(CliError::Control(ControlError::NoProcessor))
-    ));
+    assert!(Known::new(Vec::new(), NOW).is_none());
+}
+
+#[test]
+fn a_processor_is_as_far_behind_as_its_worst_range() {
+    let known = known(1, 1, |_, _| {});
+    let ranges = [since(7), since(9), Behind::default()].map(|behind| line(&known, behind));
+    let mut lag = ProcessorLag {
+        processor: "p".to_owned(),
+        ranges: ranges.to_vec(),
+        parked: 0,
+        hosts: Vec::new(),
+    };
+    assert_eq!((lag.seconds(), lag.transactions()), (Some(9), Some(8)));
+    assert_eq!((lag.count(RangeState::Working), lag.count(RangeState::Idle)), (2, 1));
+    lag.ranges.push(line(&known, None));
+    assert_eq!((lag.seconds(), lag.transactions()), (None, None));
 }

@@ -1,0 +1,196 @@
+//! `doctor`, and what `serve` and `worker` refuse to start on.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+use cosmos_event_store::provision;
+use cosmos_local::LocalCosmos;
+use serde_json::{Value, json};
+
+use super::program::{Place, Ran, program};
+use crate::fixture::{DATABASE, options};
+
+/// Something that answers every request in the same way: an account that is not as it should be.
+struct Stub {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    answering: Option<JoinHandle<()>>,
+}
+
+impl Stub {
+    fn new(status: &str, date: &str, body: &Value) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let body = body.to_string();
+        let answer = format!(
+            "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: \
+             close\r\n\r\n{body}",
+            body.len()
+        );
+        let answering = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                let mut stream = stream.unwrap();
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+                // Whoever has asked may have gone away.
+                let _answered = stream.write_all(answer.as_bytes()).is_ok();
+            }
+        });
+        Self { address, stop, answering: Some(answering) }
+    }
+
+    /// An account with these write regions and this consistency, whose clock stands at a day long ago or not.
+    fn account(regions: &[&str], consistency: &str) -> Self {
+        let locations: Vec<Value> = regions.iter().map(|name| json!({"name": name})).collect();
+        let date = "Mon, 01 Jan 2024 00:00:00 GMT";
+        let body = json!({
+            "id": "stub", "writableLocations": locations, "readableLocations": locations,
+            "enableMultipleWriteLocations": regions.len() > 1,
+            "userConsistencyPolicy": {"defaultConsistencyLevel": consistency},
+        });
+        Self::new("200 OK", date, &body)
+    }
+
+    fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        drop(TcpStream::connect(self.address));
+        if let Some(answering) = self.answering.take() {
+            answering.join().unwrap();
+        }
+    }
+}
+
+fn run(args: &[&str]) -> Ran {
+    let output = program(args).output().unwrap();
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn doctor(endpoint: &str, more: &[&str]) -> (i32, Vec<Value>) {
+    let args = ["doctor", "--endpoint", endpoint, "--database", DATABASE, "--output", "json"];
+    let args: Vec<&str> = args.iter().chain(more).copied().collect();
+    let ran = run(&args);
+    let found = ran.json().as_array().unwrap().clone();
+    (ran.code, found)
+}
+
+/// The state of a check.
+fn state<'v>(found: &'v [Value], check: &str) -> &'v str {
+    let one = found.iter().find(|one| one["check"] == check).unwrap();
+    let is_mended = one["mend"].as_str().is_some_and(|mend| !mend.is_empty());
+    let state = one["state"].as_str().unwrap();
+    assert_eq!(is_mended, matches!(state, "failed" | "warning"), "{one}");
+    state
+}
+
+#[test]
+fn a_store_in_a_folder_is_well() {
+    let place = Place::with_sample();
+    let ran = place.run(&["doctor"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
+    for check in
+        ["endpoint", "identity", "write regions", "consistency", "clock", "containers", "documents"]
+    {
+        let is_it = |line: &str| line.starts_with("ok") && line.contains(check);
+        assert!(ran.out.lines().any(is_it), "{check}: {}", ran.out);
+    }
+    // It is no place where something is made.
+    let place = Place::new();
+    place.run(&["doctor"]).failed(2, "there is no data folder");
+    assert!(!place.data_dir().exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_is_found_and_not_made() {
+    let endpoint = LocalCosmos::builder().ephemeral().start().await.unwrap();
+    let url = endpoint.endpoint().to_owned();
+    let asked = url.clone();
+    let ask = move || doctor(&asked, &[]);
+    let (code, found) = tokio::task::spawn_blocking(ask.clone()).await.unwrap();
+    assert_eq!(code, 1);
+    assert_eq!(state(&found, "containers"), "failed");
+    assert_eq!(state(&found, "documents"), "skipped");
+    let (again, _) = tokio::task::spawn_blocking(ask.clone()).await.unwrap();
+    assert_eq!(again, 1, "the doctor has made the containers");
+    provision(&options(&url)).await.unwrap();
+    let (code, found) = tokio::task::spawn_blocking(ask).await.unwrap();
+    assert_eq!(code, 0, "{found:?}");
+    assert!(found.iter().all(|one| one["state"] == "ok"), "{found:?}");
+    endpoint.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_is_told_from_an_endpoint_that_is_not_there() {
+    let endpoint = LocalCosmos::builder().ephemeral().start().await.unwrap();
+    let url = endpoint.endpoint().to_owned();
+    let ask = move || doctor(&url, &["--key", "d3JvbmcgLSB3cm9uZyAtIHdyb25nIC0gd3Jvbmc="]);
+    let (code, found) = tokio::task::spawn_blocking(ask).await.unwrap();
+    assert_eq!(code, 1);
+    assert_eq!((state(&found, "endpoint"), state(&found, "identity")), ("ok", "failed"));
+    endpoint.shutdown().await.unwrap();
+
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let (code, found) = doctor(&url, &[]);
+    assert_eq!(code, 1);
+    assert_eq!((state(&found, "endpoint"), state(&found, "identity")), ("failed", "skipped"));
+    assert_eq!(state(&found, "containers"), "skipped");
+}
+
+#[test]
+fn an_account_that_could_lose_events_is_named_and_not_started_on() {
+    for (stub, wrong) in [
+        (Stub::account(&["West Europe", "North Europe"], "Session"), "write regions"),
+        (Stub::account(&["West Europe"], "Eventual"), "consistency"),
+    ] {
+        let endpoint = stub.endpoint();
+        let (code, found) = doctor(&endpoint, &[]);
+        assert_eq!((code, state(&found, wrong)), (1, "failed"));
+        // Its clock stands still.
+        assert_eq!(state(&found, "clock"), "failed");
+        for command in ["serve", "worker", "provision"] {
+            let ran = run(&[command, "--endpoint", &endpoint]);
+            ran.failed(1, "the account is not for an event store");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_account_is_said_to_be_none() {
+    for (status, body) in
+        [("200 OK", json!({"hello": 1})), ("404 Not Found", json!({})), ("302 Found", json!({}))]
+    {
+        let stub = Stub::new(status, "Mon, 01 Jan 2024 00:00:00 GMT", &body);
+        let (code, found) = doctor(&stub.endpoint(), &[]);
+        assert_eq!((code, state(&found, "endpoint")), (1, "failed"), "{status}");
+    }
+}
+
+#[test]
+fn a_region_that_the_account_has_not_is_a_warning() {
+    let stub = Stub::account(&["West Europe"], "Session");
+    let (_, found) = doctor(&stub.endpoint(), &["--region", "East Asia"]);
+    assert_eq!(state(&found, "region"), "warning");
+}
