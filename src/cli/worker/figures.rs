@@ -26,7 +26,7 @@ impl Figures {
         *self.lock() = Some(Measured::Processor { name: processor.to_owned(), running });
     }
 
-    pub(super) fn put_views(&self, host: ProjectionHost) {
+    pub(in crate::cli) fn put_views(&self, host: ProjectionHost) {
         *self.lock() = Some(Measured::Views(host));
     }
 
