@@ -40,7 +40,7 @@ async fn ask(served: &Served, method: &Method, route: &str, name: Option<&str>) 
 fn scope_of(method: &Method, route: &str) -> &'static str {
     match route {
         _ if OPEN.contains(&route) => "",
-        "/metrics" => "admin",
+        "/metrics" | "/lag" | "/lag/{processor}" => "admin",
         _ if *method == Method::GET => "read",
         _ => "write",
     }
@@ -80,7 +80,7 @@ async fn each_route_is_for_who_has_its_scope() {
 #[tokio::test]
 async fn what_is_not_there_is_not_shown_to_strangers() {
     let served = keyed().await;
-    for path in ["/nothing", "/streams/", "/lag"] {
+    for path in ["/nothing", "/streams/", "/lagging"] {
         served.get(path).await.problem(401, "unauthenticated");
         for name in ["reader", "writer", "admin"] {
             let answer = served.get_with(path, &[("api-key", &key(name))]).await;
