@@ -111,6 +111,11 @@ var storeSettings = [
     name: 'COSMOS_ES_LOG_FORMAT'
     value: 'json'
   }
+  // The life cycle, and the lines that the alerts read.
+  {
+    name: 'COSMOS_ES_VERBOSE'
+    value: '1'
+  }
 ]
 var telemetrySettings = empty(otlpEndpoint) ? [] : [
   {

@@ -225,6 +225,11 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
           name: 'COSMOS_ES_LOG_FORMAT'
           value: 'json'
         }
+        // The life cycle, and the lines that the alerts read.
+        {
+          name: 'COSMOS_ES_VERBOSE'
+          value: '1'
+        }
       ]
     }
   }

@@ -101,7 +101,27 @@ pub struct ProcessorLag {
     pub hosts: Vec<String>,
 }
 
+#[cfg(test)]
+impl RangeLag {
+    /// A range that is behind by seconds and transactions.
+    pub(crate) fn new(range: &str, lag: Option<(u64, u64)>, state: RangeState) -> Self {
+        Self {
+            range: range.to_owned(),
+            owner: None,
+            epoch: 1,
+            lag_seconds: lag.map(|(seconds, _)| seconds),
+            lag_transactions: lag.map(|(_, transactions)| transactions),
+            state,
+        }
+    }
+}
+
 impl ProcessorLag {
+    #[cfg(test)]
+    pub(crate) fn new(processor: &str, ranges: Vec<RangeLag>, parked: u64) -> Self {
+        Self { processor: processor.to_owned(), ranges, parked, hosts: Vec::new() }
+    }
+
     /// The lag of the range that is furthest behind; nothing where that of one is not known.
     pub fn seconds(&self) -> Option<u64> {
         let all: Option<Vec<u64>> = self.ranges.iter().map(|range| range.lag_seconds).collect();

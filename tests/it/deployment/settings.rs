@@ -93,6 +93,8 @@ fn only_known_settings_are_given() {
         let credential = text(&settings, "COSMOS_ES_CREDENTIAL");
         assert_eq!(credential.as_deref(), Some("managed-identity"), "{program}");
         assert_eq!(text(&settings, "COSMOS_ES_LOG_FORMAT").as_deref(), Some("json"), "{program}");
+        // The alerts read lines of the level info, which are not logged without it.
+        assert_eq!(text(&settings, "COSMOS_ES_VERBOSE").as_deref(), Some("1"), "{program}");
     }
 }
 
