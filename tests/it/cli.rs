@@ -4,6 +4,7 @@ mod append;
 mod demo;
 mod doctor;
 mod export;
+mod identity;
 mod import;
 mod inside;
 mod life;
