@@ -64,7 +64,12 @@ pub use self::{
     worker::WorkerArgs,
 };
 use self::{output::Output, settings::Shown};
-use crate::telemetry::{LogForm, LogOptions, LogPlace};
+use crate::{
+    feed, http, projection,
+    telemetry::{
+        LogForm, LogOptions, LogPlace, exporting::FigureSource, figures::Named, operations,
+    },
+};
 
 const EXAMPLES: &str = "\
 Without --endpoint a command works on the embedded store in --data-dir, and joins the process that
@@ -97,6 +102,9 @@ pub struct Cli {
     /// The settings of the command, with where they are from.
     #[arg(skip)]
     shown: Vec<Shown>,
+    /// Where the figures are told to who exports them.
+    #[arg(skip)]
+    figures: FigureSource,
 }
 
 #[derive(Debug, Subcommand)]
@@ -122,6 +130,10 @@ enum Command {
     Demo(DemoArgs),
 }
 
+/// The figures that there may be, as `serve` and `worker` have them at `/metrics`.
+const FIGURES: [&[Named]; 4] =
+    [&operations::NAMES, &http::figures::NAMES, &feed::metrics::NAMES, &projection::metrics::NAMES];
+
 impl Cli {
     /// What is logged and where to.
     pub fn log_options(&self) -> LogOptions {
@@ -135,7 +147,15 @@ impl Cli {
             form,
             place: LogPlace::default(),
             otlp_endpoint: self.log.otlp_endpoint.clone(),
+            figures: FIGURES.concat(),
         }
+    }
+
+    /// Tells the figures of what runs here at this place.
+    #[must_use]
+    pub fn with_figures(mut self, figures: FigureSource) -> Self {
+        self.figures = figures;
+        self
     }
 }
 
@@ -157,7 +177,7 @@ pub async fn run(
 ) -> Result<(), CliError> {
     let mut out = Output::new(cli.output.output, writer);
     let done = match cli.command {
-        Command::Serve(args) => Box::pin(serve::run(args, &mut out, stop)).await,
+        Command::Serve(args) => Box::pin(serve::run(args, &cli.figures, &mut out, stop)).await,
         Command::Import(args) => Box::pin(import::run(args, &mut out, stop)).await,
         Command::Export(args) => Box::pin(export::run(args, &mut out, stop)).await,
         Command::Append(args) => Box::pin(append::run(args, &mut out, stop)).await,
@@ -165,7 +185,7 @@ pub async fn run(
         Command::Streams(args) => Box::pin(streams::run(args, &mut out, stop)).await,
         Command::Stats(args) => Box::pin(stats::run(args, &mut out, stop)).await,
         Command::Tail(args) => Box::pin(tail::run(args, &mut out, stop)).await,
-        Command::Worker(args) => Box::pin(worker::run(args, &mut out, stop)).await,
+        Command::Worker(args) => Box::pin(worker::run(args, &cli.figures, &mut out, stop)).await,
         Command::Lag(args) => Box::pin(lag::run(args, &mut out, stop)).await,
         Command::Processors(args) => Box::pin(processors::run(args, &mut out, stop)).await,
         Command::Parked(args) => Box::pin(parked::run(args, &mut out, stop)).await,
