@@ -23,6 +23,7 @@ mod projections;
 mod provision;
 mod read;
 mod sample;
+mod secret;
 mod serve;
 mod settings;
 mod stats;
