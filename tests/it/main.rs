@@ -20,5 +20,6 @@ mod projection;
 mod readme;
 mod sdk;
 mod store;
+mod telemetry;
 mod tidy;
 mod tools;

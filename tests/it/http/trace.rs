@@ -29,9 +29,9 @@ async fn events_belong_to_the_trace_of_their_request() {
     let served = Served::new().await;
     let traced = [("traceparent", PARENT), ("tracestate", STATE)];
     let events = json!([
-        {"id": "00000000-0000-4000-8000-000000000001", "type": "A", "data": {}},
-        {"id": "00000000-0000-4000-8000-000000000002", "type": "B", "data": {}, "metadata": {"traceparent": OTHER}},
-        {"id": "00000000-0000-4000-8000-000000000003", "type": "C", "data": {}, "metadata": {"actor": "me"}},
+        {"eventId": "00000000-0000-4000-8000-000000000001", "type": "A", "data": {}},
+        {"eventId": "00000000-0000-4000-8000-000000000002", "type": "B", "data": {}, "metadata": {"traceparent": OTHER}},
+        {"eventId": "00000000-0000-4000-8000-000000000003", "type": "C", "data": {}, "metadata": {"actor": "me"}},
     ]);
     let body = json!({"events": events});
     served.post_with("s-1", &body, &traced).await.ok(201);
