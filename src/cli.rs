@@ -11,12 +11,14 @@ mod demo;
 mod doctor;
 mod error;
 mod export;
+mod functions;
 mod import;
 mod lag;
 mod line;
 mod local;
 mod log;
 mod output;
+mod package;
 mod parked;
 mod processors;
 mod projections;
@@ -46,11 +48,13 @@ pub use self::{
     doctor::DoctorArgs,
     error::{CliError, EXIT_CONFLICT, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_UNKNOWN, EXIT_USAGE},
     export::ExportArgs,
+    functions::FunctionsArgs,
     import::ImportArgs,
     lag::LagArgs,
     line::EVENT_ID_NAMESPACE,
     local::LocalArgs,
     log::{LogArgs, LogFormat},
+    package::PackageArgs,
     parked::ParkedArgs,
     processors::ProcessorsArgs,
     projections::ProjectionsArgs,
@@ -119,6 +123,8 @@ enum Command {
     Stats(StatsArgs),
     Tail(TailArgs),
     Worker(WorkerArgs),
+    Functions(FunctionsArgs),
+    Package(PackageArgs),
     Lag(LagArgs),
     Processors(ProcessorsArgs),
     Parked(ParkedArgs),
@@ -138,15 +144,17 @@ const FIGURES: [&[Named]; 4] =
 impl Cli {
     /// What is logged and where to.
     pub fn log_options(&self) -> LogOptions {
+        // Its host takes standard error for a list of errors, and shows people nothing else.
+        let is_hosted = matches!(self.command, Command::Functions(_));
         let form = match self.log.log_format {
             LogFormat::Text => LogForm::Text,
             LogFormat::Json => LogForm::Json,
         };
         LogOptions {
-            verbosity: self.log.verbose,
+            verbosity: self.log.verbose.max(u8::from(is_hosted)),
             filter: self.log.log.clone(),
             form,
-            place: LogPlace::default(),
+            place: if is_hosted { LogPlace::StandardOutput } else { LogPlace::default() },
             otlp_endpoint: self.log.otlp_endpoint.clone(),
             figures: FIGURES.concat(),
         }
@@ -187,6 +195,8 @@ pub async fn run(
         Command::Stats(args) => Box::pin(stats::run(args, &mut out, stop)).await,
         Command::Tail(args) => Box::pin(tail::run(args, &mut out, stop)).await,
         Command::Worker(args) => Box::pin(worker::run(args, &cli.figures, &mut out, stop)).await,
+        Command::Functions(args) => Box::pin(functions::run(args, &mut out, stop)).await,
+        Command::Package(args) => package::run(&args, &mut out),
         Command::Lag(args) => Box::pin(lag::run(args, &mut out, stop)).await,
         Command::Processors(args) => Box::pin(processors::run(args, &mut out, stop)).await,
         Command::Parked(args) => Box::pin(parked::run(args, &mut out, stop)).await,

@@ -22,6 +22,7 @@ mod connections;
 mod etag;
 mod feed;
 pub mod figures;
+pub mod functions;
 mod health;
 mod host;
 mod idempotency;
@@ -43,7 +44,7 @@ mod shared;
 mod streams;
 mod trace;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr};
 
 use axum::Router;
 use thiserror::Error;
@@ -187,7 +188,7 @@ impl Service {
     }
 
     async fn answer(self, app: Router, stop: CancellationToken) -> Result<(), ServeError> {
-        let connections = Connections::new(Arc::clone(&self.shared));
+        let connections = Connections::new(self.shared.ending(), &self.shared.options);
         connections.accept(&self.listener, app, &stop).await;
         self.shared.stopping.cancel();
         drop(self.listener);

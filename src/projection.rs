@@ -34,6 +34,7 @@ mod measure;
 pub mod memory;
 pub mod metrics;
 mod order;
+pub mod pump;
 mod read_models;
 mod rebuild;
 mod registry;
@@ -55,6 +56,7 @@ pub use self::{
     handler::{Applied, ProjectionHandler},
     hosting::{Hosting, ProjectionHost},
     measure::{Measure, Scalar},
+    pump::{Pump, PumpError, Pumped},
     read_models::{
         InvalidToken, List, Listed, ReadModelError, ReadModels, ReceiptToken, TotalsList, View,
         Waited, processor_name,

@@ -14,22 +14,25 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::shared::Shared;
+use super::{limits::ServiceOptions, shared::Ending};
 
 /// How long accepting waits when the operating system has no sockets left: others may close theirs.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The connections of a service.
 pub(super) struct Connections {
-    shared: Shared,
+    ending: Ending,
+    idle_time_max: Duration,
+    drain_time_max: Duration,
     tasks: TaskTracker,
     places: Arc<Semaphore>,
 }
 
 impl Connections {
-    pub(super) fn new(shared: Shared) -> Self {
-        let places = Arc::new(Semaphore::new(shared.options.connections_max));
-        Self { shared, tasks: TaskTracker::new(), places }
+    pub(super) fn new(ending: Ending, options: &ServiceOptions) -> Self {
+        let places = Arc::new(Semaphore::new(options.connections_max));
+        let (idle_time_max, drain_time_max) = (options.idle_time_max, options.drain_time_max);
+        Self { ending, idle_time_max, drain_time_max, tasks: TaskTracker::new(), places }
     }
 
     /// Accepts connections until it is told to stop.
@@ -69,9 +72,9 @@ impl Connections {
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "cannot set an option of a connection");
         }
-        let stopping = self.shared.stopping.clone();
-        let abort = self.shared.abort.clone();
-        let idle = self.shared.options.idle_time_max;
+        let stopping = self.ending.stopping.clone();
+        let abort = self.ending.abort.clone();
+        let idle = self.idle_time_max;
         self.tasks.spawn(async move {
             let _place = place;
             let mut http = http1::Builder::new();
@@ -102,18 +105,18 @@ impl Connections {
     /// Waits for what has begun, within the deadline, and then ends it. Says how much was cut off.
     pub(super) async fn drain(&self) -> usize {
         self.tasks.close();
-        self.shared.writes.close();
+        self.ending.writes.close();
         let ended = async {
             self.tasks.wait().await;
-            self.shared.writes.wait().await;
+            self.ending.writes.wait().await;
         };
-        if tokio::time::timeout(self.shared.options.drain_time_max, ended).await.is_ok() {
+        if tokio::time::timeout(self.drain_time_max, ended).await.is_ok() {
             return 0;
         }
-        let unfinished = self.tasks.len().max(self.shared.writes.len());
-        self.shared.abort.cancel();
+        let unfinished = self.tasks.len().max(self.ending.writes.len());
+        self.ending.abort.cancel();
         self.tasks.wait().await;
-        self.shared.writes.wait().await;
+        self.ending.writes.wait().await;
         unfinished
     }
 }
@@ -121,6 +124,6 @@ impl Connections {
 impl Drop for Connections {
     fn drop(&mut self) {
         // For a `serve` that was dropped: its tasks end by themselves.
-        self.shared.abort.cancel();
+        self.ending.abort.cancel();
     }
 }

@@ -35,7 +35,10 @@ pub(super) fn check(
     options: &ServiceOptions,
 ) -> Result<(), Problem> {
     if !options.access.is_controlled() {
-        check_host(request, &[])?;
+        // The Functions host passes on what came for any of its names.
+        if !options.is_behind_host {
+            check_host(request, &[])?;
+        }
         return if request.method().is_safe() { Ok(()) } else { check_origin(request.headers()) };
     }
     if options.hosts.is_empty() || PROBES.contains(&route) {
@@ -199,6 +202,18 @@ mod tests {
         let request = Request::builder().header("host", "localhost").header("origin", "https://x");
         let request = request.body(Body::empty()).unwrap();
         assert!(check(&request, "/", &ServiceOptions::default()).is_ok());
+    }
+
+    #[test]
+    fn behind_a_host_all_of_its_names_are_answered_for() {
+        let refused = |origin: &str| {
+            let request = Request::builder().method("POST").header("host", "app.example.com");
+            let request = request.header("origin", origin).body(Body::empty()).unwrap();
+            let options = ServiceOptions::default().behind_host();
+            check(&request, "/", &options).err().map(|problem| problem.status())
+        };
+        assert_eq!(refused("http://localhost:3000"), None);
+        assert_eq!(refused("https://example.com"), Some(403));
     }
 
     #[test]

@@ -128,6 +128,8 @@ pub struct ServiceOptions {
     pub feeds_max: usize,
     /// How often a connection with server-sent events says that it is alive.
     pub feed_beat: Duration,
+    /// Whether the Functions host is before it, which knows for which names it answers.
+    pub(super) is_behind_host: bool,
     /// What `/metrics` answers besides the figures of the store and of the service.
     pub(super) figures: Option<Source>,
     /// What tells how far processors are behind.
@@ -154,6 +156,7 @@ impl Default for ServiceOptions {
             connections_max: CONNECTIONS_MAX,
             feeds_max: FEEDS_MAX,
             feed_beat: FEED_BEAT,
+            is_behind_host: false,
             figures: None,
             lag: None,
             standstill: None,
@@ -297,6 +300,12 @@ impl ServiceOptions {
     #[must_use]
     pub fn with_read_models(mut self, read_models: ReadModels) -> Self {
         self.read_models = Some(read_models);
+        self
+    }
+
+    /// For a service that the Functions host passes requests on to.
+    pub(super) fn behind_host(mut self) -> Self {
+        self.is_behind_host = true;
         self
     }
 

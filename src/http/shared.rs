@@ -18,6 +18,17 @@ use crate::{
 /// What every handler gets.
 pub(crate) type Shared = Arc<Inner>;
 
+/// How the work of a service ends. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ending {
+    /// Writes that outlive the connections of their clients.
+    pub(super) writes: TaskTracker,
+    /// No new work: readiness says so.
+    pub(super) stopping: CancellationToken,
+    /// The time to end is over.
+    pub(super) abort: CancellationToken,
+}
+
 /// The store, and what bounds and ends the work on it.
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -42,6 +53,15 @@ pub(crate) struct Inner {
 
 impl Inner {
     pub(super) fn new(store: EventStore, options: ServiceOptions) -> Shared {
+        Self::ending_with(store, options, Ending::default())
+    }
+
+    /// For a service that was there before its store.
+    pub(super) fn ending_with(
+        store: EventStore,
+        options: ServiceOptions,
+        ending: Ending,
+    ) -> Shared {
         // Quotes are short: one query reads all of their events, so snapshots would only cost.
         let quotes = Repository::new(store.clone(), RepositoryOptions::default());
         Arc::new(Self {
@@ -52,10 +72,19 @@ impl Inner {
             options,
             answered: Requests::default(),
             clock: SystemClock::new(),
-            writes: TaskTracker::new(),
-            stopping: CancellationToken::new(),
-            abort: CancellationToken::new(),
+            writes: ending.writes,
+            stopping: ending.stopping,
+            abort: ending.abort,
         })
+    }
+
+    /// How the service ends.
+    pub(super) fn ending(&self) -> Ending {
+        Ending {
+            writes: self.writes.clone(),
+            stopping: self.stopping.clone(),
+            abort: self.abort.clone(),
+        }
     }
 
     /// Does a write to its end, also when the client goes away meanwhile; nothing when it takes too

@@ -253,13 +253,17 @@ impl ProjectionHost {
         own.or_else(|| self.hostings().into_iter().find_map(of_one))
     }
 
-    /// The processors here that have laid their work down, because they could not say for too long that they
-    /// are alive.
-    pub fn fenced(&self) -> Vec<String> {
-        let is_fenced = |hosted: &&Hosted| hosted.running.standing() == Standing::Fenced;
-        let hosted = self.hosted();
-        let fenced = hosted.iter().filter(|(_, hosted)| is_fenced(hosted));
-        fenced.map(|((name, version), _)| processor_name(name, *version)).collect()
+    /// Whether the processors here may work: as the one of them that may the least. It is joining as long as
+    /// there is none.
+    pub fn standing(&self) -> Standing {
+        let all: Vec<Standing> =
+            self.hosted().values().map(|hosted| hosted.running.standing()).collect();
+        let has = |standing| all.contains(&standing);
+        match () {
+            () if has(Standing::Fenced) => Standing::Fenced,
+            () if all.is_empty() || has(Standing::Joining) => Standing::Joining,
+            () => Standing::Alive,
+        }
     }
 
     fn hosted(&self) -> MutexGuard<'_, BTreeMap<(String, u32), Hosted>> {

@@ -8,6 +8,7 @@ mod import;
 mod inside;
 mod life;
 mod metrics;
+mod probes;
 pub(crate) mod program;
 mod projections;
 mod read;

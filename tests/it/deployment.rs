@@ -2,10 +2,12 @@
 //!
 //! That the files are right Bicep is the business of `crates/bicep-check`. Nothing here was run by Azure.
 
+mod container;
 mod containers;
 mod documents;
 mod policy;
 mod settings;
+mod smoke;
 
 use std::{collections::BTreeMap, path::Path, sync::OnceLock};
 

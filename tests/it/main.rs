@@ -15,6 +15,7 @@ mod crash;
 mod deployment;
 mod feed;
 mod fixture;
+mod functions;
 mod http;
 mod projection;
 mod readme;

@@ -5,6 +5,7 @@
 //! the file, the line and what to do.
 
 mod documents;
+mod functions;
 mod layers;
 mod leases;
 mod manifests;

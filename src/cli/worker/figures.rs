@@ -26,7 +26,7 @@ impl Figures {
         *self.lock() = Some(Measured::Processor { name: processor.to_owned(), running });
     }
 
-    pub(super) fn put_views(&self, host: ProjectionHost) {
+    pub(in crate::cli) fn put_views(&self, host: ProjectionHost) {
         *self.lock() = Some(Measured::Views(host));
     }
 
@@ -63,21 +63,30 @@ impl Figures {
         projection::metrics::figures(&host.hostings())
     }
 
-    /// Why what runs here does not work, where it does not.
+    /// Why what runs here has laid its work down, where it has. That it has not begun is no reason.
     pub(in crate::cli) fn standstill(&self) -> Option<&'static str> {
-        let is_fenced = match &*self.lock() {
-            Some(Measured::Processor { running, .. }) => running.standing() == Standing::Fenced,
-            Some(Measured::Views(host)) => !host.fenced().is_empty(),
-            None => false,
-        };
+        let is_fenced = self.standing() == Some(Standing::Fenced);
         is_fenced.then_some(
             "the worker has laid its work down: it could not say for too long that it is alive",
         )
     }
 
-    /// Whether anything runs here.
-    pub(in crate::cli) fn is_empty(&self) -> bool {
-        self.lock().is_none()
+    /// Why nothing works here, where that is so.
+    pub(super) fn idleness(&self) -> Option<&'static str> {
+        match self.standing() {
+            None => Some("the worker does not run, at the moment"),
+            Some(Standing::Joining) => Some("the worker has not begun yet"),
+            Some(_) => self.standstill(),
+        }
+    }
+
+    /// Whether what runs here may work; nothing where nothing runs.
+    fn standing(&self) -> Option<Standing> {
+        match &*self.lock() {
+            Some(Measured::Processor { running, .. }) => Some(running.standing()),
+            Some(Measured::Views(host)) => Some(host.standing()),
+            None => None,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Measured>> {

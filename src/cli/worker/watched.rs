@@ -46,11 +46,7 @@ impl Watched {
         let standing = figures.clone();
         let options = options
             .with_lag(lag)
-            .with_standstill(move || {
-                let is_gone = standing.is_empty();
-                let gone = is_gone.then_some("the worker does not run, at the moment");
-                gone.or_else(|| standing.standstill())
-            })
+            .with_standstill(move || standing.idleness())
             .with_figures(move || figures.now());
         let service = Service::bind(store, options).await?;
         let url = format!("http://{}/metrics", service.address());

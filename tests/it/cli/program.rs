@@ -83,6 +83,17 @@ impl Place {
     pub(crate) fn spawn_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Running {
         let mut command = self.command(args);
         command.envs(variables.iter().copied());
+        Self::start(command)
+    }
+
+    /// The same with an endpoint among the arguments, in place of the data folder.
+    pub(crate) fn spawn_at_endpoint(&self, args: &[&str]) -> Running {
+        let mut command = program(args);
+        command.current_dir(self.folder.path());
+        Self::start(command)
+    }
+
+    fn start(mut command: Command) -> Running {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         Running {

@@ -59,3 +59,40 @@ fn outputs_are_in_upper_case() {
         assert_eq!(*name, name.to_uppercase());
     }
 }
+
+/// What `docs/deploy.md` names is there: parameters, outputs, files.
+#[test]
+fn the_way_to_a_running_system_names_what_there_is() {
+    let text = &tree::file("docs/deploy.md").text;
+    let main = &templates()["main.bicep"];
+    let behind = |prefix: &'static str| {
+        let word = |rest: &'static str| {
+            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_-./".contains(c)));
+            &rest[..end.unwrap_or(rest.len())]
+        };
+        text.match_indices(prefix).map(move |(at, _)| word(&text[at + prefix.len()..]))
+    };
+    let mut found = 0;
+    for name in behind("--parameters ").filter(|name| !name.contains('/')) {
+        assert!(main.parameters.iter().any(|one| one.name.text == name), "no parameter {name}");
+        found += 1;
+    }
+    for name in behind("(output ") {
+        assert!(main.outputs.iter().any(|one| one.name.text == name), "no output {name}");
+        found += 1;
+    }
+    for path in ["bicep/", "scripts/"]
+        .into_iter()
+        .flat_map(|folder| behind(folder).map(move |name| format!("{folder}{name}")))
+    {
+        assert!(tree::root().join(&path).exists(), "there is no {path}");
+        found += 1;
+    }
+    assert!(found > 12, "{found}");
+    // Every block says whether anybody has run it.
+    let blocks: Vec<&str> = text.split("```bash\n").skip(1).collect();
+    assert!(
+        blocks.iter().all(|block| block.starts_with("# [azure]") || block.starts_with("# [local]"))
+    );
+    assert!(blocks.len() > 8 && text.contains("was ever run"));
+}

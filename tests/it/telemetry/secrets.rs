@@ -104,7 +104,7 @@ impl Scene {
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         assert!(process.child.wait().unwrap().success(), "{}", read(&process.log));
         let log = read(&process.log);
-        assert!(log.len() > 1000, "{name} logs next to nothing: {log}");
+        assert!(name == "local" || log.len() > 1000, "{name} logs next to nothing: {log}");
         self.told.push((name.to_owned(), log));
         self.told.push((format!("the first line of {name}"), process.first.to_string()));
     }
@@ -317,9 +317,9 @@ async fn nothing_is_told(form: &'static str) {
     for args in [&["doctor"][..], &["stats"], &["lag", "--processor", "hooks"], &["projections"]] {
         scene.run(args, false);
     }
-    let shown = [("COSMOS_ES_WORKER_TO", hook), ("COSMOS_ES_ACCESS_KEYS", keys[1].1.clone())];
-    let output =
-        scene.command(&["config", "show"]).envs(shown.map(|(name, value)| (name, value))).output();
+    let shown = [&keys[..], &[("COSMOS_ES_WORKER_TO", hook)]].concat();
+    let mut command = scene.command(&["config", "show"]);
+    let output = command.envs(shown.iter().map(|(name, value)| (*name, value))).output();
     let output = output.unwrap();
     assert!(output.status.success(), "{output:?}");
     scene.told.push(("config show".to_owned(), String::from_utf8(output.stdout).unwrap()));
