@@ -152,7 +152,7 @@ impl Service {
 
     /// What is told at `/metrics`, for who exports it in another way.
     pub fn figures(&self) -> impl Fn() -> Vec<Figure> + Send + Sync + use<> {
-        let shared = Arc::clone(&self.shared);
+        let shared = Shared::clone(&self.shared);
         move || metrics::figures(&shared)
     }
 
