@@ -29,8 +29,8 @@ const LOGGED: [&str; 3] = [
 const FILTER_VARIABLE: &str = "RUST_LOG";
 /// Whose targets are logged as precisely as is asked for: those that are known to log no payload, key or token.
 const OWN: [&str; 2] = ["cosmos_event_store", "cosmos_local"];
-/// The most that is logged of anybody else, whatever is asked for. More precisely than that, libraries log the
-/// requests that they send, with headers and bodies.
+/// The most that is logged of anybody else, whatever is asked for. What libraries log more precisely than that nobody
+/// promises: the SDK what it signs and the names of documents today, and perhaps headers and bodies tomorrow.
 const FOREIGN_MAX: LevelFilter = LevelFilter::INFO;
 
 /// How a line of the log looks.

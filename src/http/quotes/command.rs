@@ -66,8 +66,8 @@ impl FromRequest<Shared> for Asked {
         let metadata = trace::traced(Metadata::default(), parts.extensions.get());
         let options = CommandOptions {
             expected_version,
-            session_token,
             metadata,
+            session_token,
             ..CommandOptions::default()
         };
         // Every route but the ones about health has a place.

@@ -33,7 +33,7 @@ impl<E> Telling<E> {
                 tracing::warn!(signal = self.what, %reason, "the collector does not take what is exported");
             }
             Ok(()) if was_down => {
-                tracing::info!(signal = self.what, "the collector takes what is exported")
+                tracing::info!(signal = self.what, "the collector takes what is exported");
             }
             Ok(()) | Err(_) => {}
         }
