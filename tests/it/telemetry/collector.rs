@@ -165,6 +165,6 @@ pub(super) fn attributes(attributes: &[KeyValue]) -> Attributes {
 fn value(point: &NumberDataPoint) -> f64 {
     match point.value.unwrap() {
         number_data_point::Value::AsDouble(value) => value,
-        number_data_point::Value::AsInt(value) => value as f64,
+        number_data_point::Value::AsInt(value) => panic!("all are exported as fractions: {value}"),
     }
 }

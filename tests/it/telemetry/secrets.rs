@@ -123,7 +123,7 @@ impl Scene {
         }
     }
 
-    async fn new(form: &'static str) -> (Self, Process) {
+    fn new(form: &'static str) -> (Self, Process) {
         let mut scene = Self {
             folder: tempfile::tempdir().unwrap(),
             endpoint: String::new(),
@@ -133,7 +133,7 @@ impl Scene {
             collector: super::collector::Collector::start(),
         };
         let mut local = scene.start("local", &["local", "--ephemeral", "--port", "0"], &[]);
-        scene.endpoint = local.first["endpoint"].as_str().unwrap().to_owned();
+        local.first["endpoint"].as_str().unwrap().clone_into(&mut scene.endpoint);
         assert_eq!(local.first["key"], account_key());
         // It is there to tell the key; only its log is not.
         local.first = Value::Null;
@@ -168,12 +168,10 @@ impl Scene {
 /// Whether a line of a log, in either form, is one of a library and of less weight than info. Nobody promises what is in
 /// such lines, so that today's have no secret proves nothing.
 fn is_foreign_detail(line: &str) -> bool {
-    let (level, target) = match serde_json::from_str::<Value>(line) {
-        Ok(line) => (line["level"].to_string(), line["target"].to_string()),
-        Err(_) => {
-            let level = line.split_whitespace().nth(1).unwrap_or_default();
-            (level.to_owned(), line.to_owned())
-        }
+    let (level, target) = if let Ok(line) = serde_json::from_str::<Value>(line) {
+        (line["level"].to_string(), line["target"].to_string())
+    } else {
+        (line.split_whitespace().nth(1).unwrap_or_default().to_owned(), line.to_owned())
     };
     let is_own = ["cosmos_event_store::", "cosmos_local::"].iter().any(|own| target.contains(own));
     ["DEBUG", "TRACE"].contains(&level.trim_matches('"')) && !is_own
@@ -294,7 +292,7 @@ fn log_of_events() -> String {
 }
 
 async fn nothing_is_told(form: &'static str) {
-    let (mut scene, local) = Scene::new(form).await;
+    let (mut scene, local) = Scene::new(form);
     let log = scene.path("log.jsonl");
     std::fs::write(&log, log_of_events()).unwrap();
     scene.run(&["import", &log], false);
