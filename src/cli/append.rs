@@ -64,7 +64,13 @@ pub struct AppendArgs {
     )]
     event_type: Option<String>,
     /// Data of the event: JSON, @ and the name of a file with it, or - for standard input
-    #[arg(long, env = "COSMOS_ES_APPEND_DATA", value_name = "JSON", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        env = "COSMOS_ES_APPEND_DATA",
+        hide_env_values = true,
+        value_name = "JSON",
+        allow_hyphen_values = true
+    )]
     data: Option<Secret>,
     /// File of events that become one commit; - reads standard input
     #[arg(
@@ -81,7 +87,7 @@ pub struct AppendArgs {
     #[arg(long, env = "COSMOS_ES_APPEND_EVENT_ID", value_name = "UUID")]
     event_id: Option<EventId>,
     /// Metadata: JSON with correlationId, causationId, traceparent, tracestate, actor and custom
-    #[arg(long, env = "COSMOS_ES_APPEND_METADATA", value_name = "JSON")]
+    #[arg(long, env = "COSMOS_ES_APPEND_METADATA", hide_env_values = true, value_name = "JSON")]
     metadata: Option<Secret>,
     /// When it happened (RFC 3339) [default: now]
     #[arg(long, env = "COSMOS_ES_APPEND_TIME", value_name = "TIME", value_parser = parse_time)]

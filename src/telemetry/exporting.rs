@@ -71,7 +71,7 @@ impl Exporting {
             exporters.end(time_max);
         }
         #[cfg(not(feature = "otlp"))]
-        let _unused = time_max;
+        let _ = time_max;
     }
 }
 
