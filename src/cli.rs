@@ -25,6 +25,7 @@ mod projections;
 mod provision;
 mod read;
 mod sample;
+mod secret;
 mod serve;
 mod settings;
 mod stats;
@@ -68,7 +69,12 @@ pub use self::{
     worker::WorkerArgs,
 };
 use self::{output::Output, settings::Shown};
-use crate::telemetry::{LogForm, LogOptions, LogPlace};
+use crate::{
+    feed, http, projection,
+    telemetry::{
+        LogForm, LogOptions, LogPlace, exporting::FigureSource, figures::Named, operations,
+    },
+};
 
 const EXAMPLES: &str = "\
 Without --endpoint a command works on the embedded store in --data-dir, and joins the process that
@@ -101,6 +107,9 @@ pub struct Cli {
     /// The settings of the command, with where they are from.
     #[arg(skip)]
     shown: Vec<Shown>,
+    /// Where the figures are told to who exports them.
+    #[arg(skip)]
+    figures: FigureSource,
 }
 
 #[derive(Debug, Subcommand)]
@@ -128,6 +137,10 @@ enum Command {
     Demo(DemoArgs),
 }
 
+/// The figures that there may be, as `serve` and `worker` have them at `/metrics`.
+const FIGURES: [&[Named]; 4] =
+    [&operations::NAMES, &http::figures::NAMES, &feed::metrics::NAMES, &projection::metrics::NAMES];
+
 impl Cli {
     /// What is logged and where to.
     pub fn log_options(&self) -> LogOptions {
@@ -143,7 +156,15 @@ impl Cli {
             form,
             place: if is_hosted { LogPlace::StandardOutput } else { LogPlace::default() },
             otlp_endpoint: self.log.otlp_endpoint.clone(),
+            figures: FIGURES.concat(),
         }
+    }
+
+    /// Tells the figures of what runs here at this place.
+    #[must_use]
+    pub fn with_figures(mut self, figures: FigureSource) -> Self {
+        self.figures = figures;
+        self
     }
 }
 
@@ -165,7 +186,7 @@ pub async fn run(
 ) -> Result<(), CliError> {
     let mut out = Output::new(cli.output.output, writer);
     let done = match cli.command {
-        Command::Serve(args) => Box::pin(serve::run(args, &mut out, stop)).await,
+        Command::Serve(args) => Box::pin(serve::run(args, &cli.figures, &mut out, stop)).await,
         Command::Import(args) => Box::pin(import::run(args, &mut out, stop)).await,
         Command::Export(args) => Box::pin(export::run(args, &mut out, stop)).await,
         Command::Append(args) => Box::pin(append::run(args, &mut out, stop)).await,
@@ -173,7 +194,7 @@ pub async fn run(
         Command::Streams(args) => Box::pin(streams::run(args, &mut out, stop)).await,
         Command::Stats(args) => Box::pin(stats::run(args, &mut out, stop)).await,
         Command::Tail(args) => Box::pin(tail::run(args, &mut out, stop)).await,
-        Command::Worker(args) => Box::pin(worker::run(args, &mut out, stop)).await,
+        Command::Worker(args) => Box::pin(worker::run(args, &cli.figures, &mut out, stop)).await,
         Command::Functions(args) => Box::pin(functions::run(args, &mut out, stop)).await,
         Command::Package(args) => package::run(&args, &mut out),
         Command::Lag(args) => Box::pin(lag::run(args, &mut out, stop)).await,

@@ -42,6 +42,7 @@ mod router;
 mod security;
 mod shared;
 mod streams;
+mod trace;
 
 use std::{io, net::SocketAddr};
 
@@ -55,7 +56,7 @@ use self::{
     shared::{Inner, Shared},
 };
 pub use self::{idempotency::EVENT_ID_NAMESPACE, limits::ServiceOptions};
-use crate::store::EventStore;
+use crate::{store::EventStore, telemetry::figures::Figure};
 
 /// Why the service does not listen.
 #[derive(Debug, Error)]
@@ -147,6 +148,12 @@ impl Service {
     /// The address that it listens on, with the port that was taken.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What is told at `/metrics`, for who exports it in another way.
+    pub fn figures(&self) -> impl Fn() -> Vec<Figure> + Send + Sync + use<> {
+        let shared = Shared::clone(&self.shared);
+        move || metrics::figures(&shared)
     }
 
     /// Answers until it is told to stop. Then it takes no more connections, lets requests and appends

@@ -4,9 +4,14 @@
 //! [`TARGET`] and the field names below. Payloads, stream ids, keys and tokens are never reported;
 //! of a stream only its category, of which there are few.
 
+pub mod exporting;
 pub mod figures;
 pub mod operations;
+#[cfg(feature = "otlp")]
+mod otlp;
+pub mod spans;
 mod subscriber;
+pub mod trace;
 
 use std::{fmt, time::Duration};
 

@@ -4,11 +4,13 @@
 use std::{
     io::{self, BufWriter, Write as _},
     process::ExitCode,
+    time::Duration,
 };
 
 use cosmos_event_store::cli::{
     self, Cli, CliError, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE, Refusal,
 };
+use cosmos_event_store::telemetry::exporting::EXPORT_TIME_MAX;
 use tokio_util::sync::CancellationToken;
 
 /// The SDK and JSON make many small, short-lived allocations on several threads; the system's allocator
@@ -24,25 +26,39 @@ fn main() -> ExitCode {
         Err(Refusal::Settings(text)) => return fail(EXIT_USAGE, &text),
         Err(other) => return fail(EXIT_USAGE, &other.to_string()),
     };
-    if let Err(error) = cli.log_options().start() {
-        return fail(EXIT_USAGE, &error.to_string());
-    }
+    let exporting = match cli.log_options().start() {
+        Ok(exporting) => exporting,
+        Err(error) => return fail(EXIT_USAGE, &error.to_string()),
+    };
+    let cli = cli.with_figures(exporting.figures());
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_FAILURE, &error.to_string()),
     };
-    let code = match runtime.block_on(Box::pin(run(cli))) {
-        Ok(code) => code,
-        Err(error) => fail(error.exit_code(), &error.one_line()),
-    };
+    let ended = runtime.block_on(Box::pin(run(cli)));
     // A thread that waits for standard input is not waited for.
     runtime.shutdown_background();
+    let time_max = if matches!(ended, Ok(Ended::Cut)) { Duration::ZERO } else { EXPORT_TIME_MAX };
+    // What is wrong is said first: a collector that is away must not keep it back.
+    let code = match ended {
+        Ok(Ended::Done) => ExitCode::SUCCESS,
+        Ok(Ended::Cut) => ExitCode::from(EXIT_INTERRUPTED),
+        Err(error) => fail(error.exit_code(), &error.one_line()),
+    };
+    exporting.end(time_max);
     code
+}
+
+/// How a command ended that did not fail.
+enum Ended {
+    Done,
+    /// By a second Ctrl-C, which waits for nothing.
+    Cut,
 }
 
 /// Runs the command. The first Ctrl-C asks it to stop; a second one ends the process at once, also
 /// when the command waits for somebody to read its output.
-async fn run(cli: Cli) -> Result<ExitCode, CliError> {
+async fn run(cli: Cli) -> Result<Ended, CliError> {
     let mut signals = Signals::new().map_err(CliError::Output)?;
     let stop = CancellationToken::new();
     let stopped = stop.clone();
@@ -55,11 +71,11 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             biased;
             done = &mut running => {
                 done.unwrap_or_else(|error| Err(CliError::Output(io::Error::other(error))))?;
-                return Ok(ExitCode::SUCCESS);
+                return Ok(Ended::Done);
             }
             () = signals.next() => {
                 if stop.is_cancelled() {
-                    return Ok(ExitCode::from(EXIT_INTERRUPTED));
+                    return Ok(Ended::Cut);
                 }
                 stop.cancel();
             }

@@ -17,6 +17,7 @@ use super::{
     args::{Format, TargetArgs, parse_time},
     line::parse_new,
     output::Output,
+    secret::Secret,
     target::{Account, Missing},
     until_stopped,
 };
@@ -63,8 +64,14 @@ pub struct AppendArgs {
     )]
     event_type: Option<String>,
     /// Data of the event: JSON, @ and the name of a file with it, or - for standard input
-    #[arg(long, env = "COSMOS_ES_APPEND_DATA", value_name = "JSON", allow_hyphen_values = true)]
-    data: Option<String>,
+    #[arg(
+        long,
+        env = "COSMOS_ES_APPEND_DATA",
+        hide_env_values = true,
+        value_name = "JSON",
+        allow_hyphen_values = true
+    )]
+    data: Option<Secret>,
     /// File of events that become one commit; - reads standard input
     #[arg(
         long,
@@ -80,8 +87,8 @@ pub struct AppendArgs {
     #[arg(long, env = "COSMOS_ES_APPEND_EVENT_ID", value_name = "UUID")]
     event_id: Option<EventId>,
     /// Metadata: JSON with correlationId, causationId, traceparent, tracestate, actor and custom
-    #[arg(long, env = "COSMOS_ES_APPEND_METADATA", value_name = "JSON")]
-    metadata: Option<String>,
+    #[arg(long, env = "COSMOS_ES_APPEND_METADATA", hide_env_values = true, value_name = "JSON")]
+    metadata: Option<Secret>,
     /// When it happened (RFC 3339) [default: now]
     #[arg(long, env = "COSMOS_ES_APPEND_TIME", value_name = "TIME", value_parser = parse_time)]
     time: Option<Timestamp>,
@@ -157,10 +164,11 @@ fn events(args: &AppendArgs) -> Result<Vec<NewEvent>, CliError> {
     if let Some(path) = &args.events {
         return from_file(path);
     }
-    let (Some(event_type), Some(data)) = (&args.event_type, &args.data) else {
+    let data = args.data.as_ref().map(Secret::as_str);
+    let (Some(event_type), Some(data)) = (&args.event_type, data) else {
         return Err(CliError::Usage("either --type and --data, or --events".to_owned()));
     };
-    let data = match (data.as_str(), data.strip_prefix('@')) {
+    let data = match (data, data.strip_prefix('@')) {
         ("-", _) => read_text(Path::new("-"))?,
         (_, Some(path)) => read_text(Path::new(path))?,
         (text, None) => text.to_owned(),
@@ -170,7 +178,7 @@ fn events(args: &AppendArgs) -> Result<Vec<NewEvent>, CliError> {
         event = event.with_id(id);
     }
     if let Some(metadata) = &args.metadata {
-        event = event.with_metadata(Metadata::from_json(metadata)?)?;
+        event = event.with_metadata(Metadata::from_json(metadata.as_str())?)?;
     }
     if let Some(time) = args.time {
         event = event.with_occurred_at(time)?;

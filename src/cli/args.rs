@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
-use super::CliError;
+use super::{CliError, secret::Secret};
 use crate::{
     config::{Credential, StoreOptions},
     cosmos::is_loopback,
@@ -92,7 +92,7 @@ pub struct TargetArgs {
     /// Key of an endpoint on loopback, better given by the variable than on the command line [default: the
     /// published emulator key]
     #[arg(long, env = "COSMOS_ES_KEY", hide_env_values = true, value_name = "BASE64")]
-    key: Option<String>,
+    key: Option<Secret>,
     /// Who signs requests to the account [default: developer-tools, and key on loopback]
     #[arg(long, env = "COSMOS_ES_CREDENTIAL", value_enum, value_name = "KIND")]
     credential: Option<CredentialKind>,
@@ -195,7 +195,7 @@ impl TargetArgs {
         }
         match (kind, is_loopback) {
             (CredentialKind::Key, true) => {
-                let key = self.key.as_deref().unwrap_or(cosmos_local::EMULATOR_KEY);
+                let key = self.key.as_ref().map_or(cosmos_local::EMULATOR_KEY, Secret::as_str);
                 Ok(Credential::key(key))
             }
             (CredentialKind::Key, false) => {

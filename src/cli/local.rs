@@ -11,6 +11,7 @@ use super::{
     CliError,
     args::{DATA_DIR_DEFAULT, Format},
     output::Output,
+    secret::Secret,
 };
 
 const EXAMPLES: &str = "\
@@ -57,7 +58,7 @@ pub struct LocalArgs {
     lenient: bool,
     /// Key of the account [default: the published emulator key]
     #[arg(long, env = "COSMOS_ES_KEY", hide_env_values = true, value_name = "BASE64")]
-    key: Option<String>,
+    key: Option<Secret>,
 }
 
 /// Where it is, for programs.
@@ -88,7 +89,7 @@ pub(super) async fn run(
         builder = builder.partitions(partitions);
     }
     if let Some(key) = &args.key {
-        builder = builder.key(key);
+        builder = builder.key(key.as_str());
     }
     let endpoint = builder.start().await?;
     let announced = announce(&args, &endpoint, out);

@@ -20,6 +20,7 @@ use crate::{
     clock::{Clock as _, SystemClock},
     http::{Service, ServiceOptions},
     store::ProvisionReport,
+    telemetry::exporting::FigureSource,
 };
 
 const EXAMPLES: &str = "\
@@ -72,6 +73,7 @@ struct Working<'a> {
 
 pub(super) async fn run(
     args: ServeArgs,
+    exported: &FigureSource,
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
@@ -83,7 +85,8 @@ pub(super) async fn run(
     let worker = settings.worker.worker()?;
     let (target, store_port) = (settings.target.target()?, settings.store_port());
     let account = Box::pin(Account::open_at(target, Missing::Create, store_port)).await?;
-    let served = Box::pin(serve(options, worker, &account, &clock, out, stop)).await;
+    let served = Box::pin(serve(options, worker, &account, (&clock, exported), out, stop)).await;
+    exported.keep();
     let closed = account.close().await;
     served.and(closed)
 }
@@ -92,7 +95,7 @@ async fn serve(
     options: ServiceOptions,
     worker: Option<Worker>,
     account: &Account,
-    clock: &SystemClock,
+    (clock, exported): (&SystemClock, &FigureSource),
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
@@ -107,6 +110,7 @@ async fn serve(
     let read_models = views::open(account, store.clone()).await?;
     let options = options.with_read_models(read_models.clone());
     let service = Service::bind(store, options).await?;
+    exported.put(service.figures());
     let http = format!("http://{}", service.address());
     announce(account, &report, &http, worker.as_ref(), clock, out)?;
     let (stop, stop_worker) = (stop.child_token(), CancellationToken::new());

@@ -36,6 +36,7 @@ use crate::{
     feed::{Handler, ProcessorOptions, documents::Start},
     http::ServiceOptions,
     store::EventStore,
+    telemetry::{exporting::FigureSource, figures::merged},
 };
 
 /// How long a host may finish what it has begun when nobody reads the output any more: nothing can be then.
@@ -167,6 +168,7 @@ struct Working<'a> {
 
 pub(super) async fn run(
     args: WorkerArgs,
+    exported: &FigureSource,
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
@@ -183,7 +185,8 @@ pub(super) async fn run(
     let watched = args.metrics.map(|address| watched::options(address, &args.access));
     let watched = watched.transpose()?;
     let account = Account::open(args.target.target()?, Missing::Create).await?;
-    let result = work(&args, &instance, watched, &account, out, stop).await;
+    let result = work(&args, &instance, (watched, exported), &account, out, stop).await;
+    exported.keep();
     let closed = account.close().await;
     result.and(closed)
 }
@@ -191,7 +194,7 @@ pub(super) async fn run(
 async fn work(
     args: &WorkerArgs,
     instance: &str,
-    watched: Option<ServiceOptions>,
+    (watched, exported): (Option<ServiceOptions>, &FigureSource),
     account: &Account,
     out: &mut Output<'_>,
     stop: &CancellationToken,
@@ -199,6 +202,8 @@ async fn work(
     account.check().await?;
     let store = account.connect().await?;
     let figures = Figures::default();
+    let (counted, measured) = (store.clone(), figures.clone());
+    exported.put(move || merged(counted.figures().into_iter().chain(measured.now())));
     let lag = lag::open(account).await?;
     let watched = match watched {
         Some(options) => {

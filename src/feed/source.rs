@@ -1,5 +1,7 @@
 //! Where changes come from.
 
+use std::fmt;
+
 use futures::future::BoxFuture;
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -69,8 +71,8 @@ pub struct Page {
     pub request_charge: f64,
 }
 
-/// A document after a change.
-#[derive(Debug, Clone)]
+/// A document after a change. Its `Debug` does not show the document.
+#[derive(Clone)]
 pub struct Change {
     /// The key of which it is: changes of one key are handled in order.
     pub key: String,
@@ -85,6 +87,15 @@ pub struct Change {
     /// What is wrong with it, where key or order could not be found: it is then handled as the poison that
     /// it is, never lost.
     pub problem: Option<&'static str>,
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Change");
+        debug.field("key", &self.key).field("order", &self.order).field("lsn", &self.lsn);
+        debug.field("stored_at", &self.stored_at).field("problem", &self.problem);
+        debug.finish_non_exhaustive()
+    }
 }
 
 /// Why the feed did not give what was asked for.

@@ -44,7 +44,11 @@ impl Requests {
     pub(super) fn add(&self, method: &Method, route: &str, status: StatusCode, elapsed: Duration) {
         let route = if route.is_empty() { OTHER } else { route };
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counted.answers.entry((route.to_owned(), known(method), status.as_u16()));
+        let count = counted.answers.entry((
+            route.to_owned(),
+            known(method).unwrap_or(OTHER),
+            status.as_u16(),
+        ));
         let count = count.or_default();
         *count = count.saturating_add(1);
         let times = counted.times.entry(route.to_owned());
@@ -69,8 +73,8 @@ impl Requests {
 }
 
 /// The name of a method, where it is one of those that are told apart.
-fn known(method: &Method) -> &'static str {
-    METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or(OTHER)
+pub(super) fn known(method: &Method) -> Option<&'static str> {
+    METHODS.into_iter().find(|known| *known == method.as_str())
 }
 
 #[cfg(test)]

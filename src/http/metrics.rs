@@ -55,7 +55,7 @@ async fn show(State(shared): State<Shared>, parameters: Parameters) -> Result<Re
 }
 
 /// Everything that is measured here.
-fn figures(shared: &Shared) -> Vec<Figure> {
+pub(super) fn figures(shared: &Shared) -> Vec<Figure> {
     let more = shared.options.figures.as_ref().map_or_else(Vec::new, |Source(more)| more());
     merged(shared.store.figures().into_iter().chain(shared.answered.figures()).chain(more))
 }

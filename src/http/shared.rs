@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{extract::FromRequestParts, http::request::Parts};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
 
 use super::{figures::Requests, limits::ServiceOptions, problem::Problem};
 use crate::{
@@ -98,14 +99,15 @@ impl Inner {
         write: impl Future<Output = T> + Send + 'static,
     ) -> Result<Option<T>, Problem> {
         let abort = self.abort.clone();
-        let writing = self.writes.spawn(async move {
+        let writing = async move {
             let _in_flight = in_flight;
             tokio::select! {
                 biased;
                 done = write => Some(done),
                 () = abort.cancelled() => None,
             }
-        });
+        };
+        let writing = self.writes.spawn(writing.in_current_span());
         match tokio::time::timeout(self.options.store_time_max, writing).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) => {

@@ -14,6 +14,7 @@ use crate::{
     event::RecordedEvent,
     feed::{Change, Delivery, Handler, HandlerFault},
     store::read_event,
+    telemetry::spans,
 };
 
 /// What a version remembers of its documents, in bytes: enough for the streams that are busy at the same
@@ -220,7 +221,9 @@ struct Glance<'a> {
 impl Handler for ProjectionHandler {
     fn handle<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Result<(), HandlerFault>> {
         async move {
-            for run in runs(self.items(&delivery.changes)?) {
+            let items = self.items(&delivery.changes)?;
+            spans::link(items.iter().filter_map(|(_, event)| trace_of(event.as_deref()?)));
+            for run in runs(items) {
                 let applied = self.apply_run(&delivery.key, run).await;
                 applied.map_err(|fault| fault.at_attempt(delivery.attempt))?;
             }
@@ -228,6 +231,12 @@ impl Handler for ProjectionHandler {
         }
         .boxed()
     }
+}
+
+/// The trace in which an event was stored.
+fn trace_of(event: &RecordedEvent) -> Option<(&str, Option<&str>)> {
+    let metadata = event.metadata();
+    Some((metadata.traceparent.as_deref()?, metadata.tracestate.as_deref()))
 }
 
 /// Why a run was not applied.

@@ -4,8 +4,18 @@
 use std::io::{self, IsTerminal as _};
 
 use thiserror::Error;
+use tracing::{Metadata, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt as _, filter_fn},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
+
+use super::{
+    exporting::{Exporting, FigureSource},
+    figures::Named,
+    spans,
 };
 
 /// What is logged where nothing more precise is said: what a person must look at; with -v the life cycle;
@@ -17,6 +27,11 @@ const LOGGED: [&str; 3] = [
 ];
 /// The variable of the ecosystem, where there is no setting of this program's own.
 const FILTER_VARIABLE: &str = "RUST_LOG";
+/// Whose targets are logged as precisely as is asked for: those that are known to log no payload, key or token.
+const OWN: [&str; 2] = ["cosmos_event_store", "cosmos_local"];
+/// The most that is logged of anybody else, whatever is asked for. What libraries log more precisely than that nobody
+/// promises: the SDK what it signs and the names of documents today, and perhaps headers and bodies tomorrow.
+const FOREIGN_MAX: LevelFilter = LevelFilter::INFO;
 
 /// How a line of the log looks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,6 +69,8 @@ pub struct LogOptions {
     pub place: LogPlace,
     /// Where traces and metrics go by OTLP over HTTP, where they go anywhere.
     pub otlp_endpoint: Option<String>,
+    /// The names of the figures that are exported as metrics.
+    pub figures: Vec<Named>,
 }
 
 /// Why nothing is logged.
@@ -66,6 +83,14 @@ pub enum LogError {
     /// The program cannot send traces and metrics.
     #[error("the setting otlp-endpoint needs a program that was built with the feature otlp")]
     NoExporter,
+    /// It is no address of a collector. It is not repeated: it may have a secret in it.
+    #[error(
+        "the setting otlp-endpoint takes an http(s) URL without user, password, ? and #, such as http://127.0.0.1:4318"
+    )]
+    Endpoint,
+    /// What the variables of OpenTelemetry say cannot be done.
+    #[error("the setting otlp-endpoint, with the variables OTEL_*, cannot be used: {0}")]
+    Exporter(String),
     /// The process logs already.
     #[error("the process has a log already")]
     Twice,
@@ -106,16 +131,72 @@ impl LogOptions {
         }
     }
 
-    /// Logs from now on, for the whole process.
+    /// Logs and exports from now on, for the whole process. Not for asynchronous code: exporters block when they
+    /// are made.
     ///
     /// # Errors
     ///
     /// [`LogError`].
-    pub fn start(&self) -> Result<(), LogError> {
+    pub fn start(&self) -> Result<Exporting, LogError> {
+        let mut layers =
+            vec![self.lines().with_filter(self.filter()?.and(filter_fn(is_logged))).boxed()];
+        let exporting = self.export(FigureSource::default(), &mut layers)?;
+        Registry::default().with(layers).try_init().map_err(|_| LogError::Twice)?;
+        Ok(exporting)
+    }
+
+    #[cfg(feature = "otlp")]
+    fn export(&self, figures: FigureSource, layers: &mut Layers) -> Result<Exporting, LogError> {
+        let Some(endpoint) = &self.otlp_endpoint else {
+            return Ok(Exporting { figures, exporters: None });
+        };
+        let exporters = super::otlp::Exporters::start(endpoint, &self.figures, &figures)?;
+        layers.push(exporters.layer());
+        Ok(Exporting { figures, exporters: Some(exporters) })
+    }
+
+    #[cfg(not(feature = "otlp"))]
+    fn export(&self, figures: FigureSource, _: &mut Layers) -> Result<Exporting, LogError> {
         if self.otlp_endpoint.is_some() {
-            return Err(LogError::NoExporter);
+            Err(LogError::NoExporter)
+        } else {
+            Ok(Exporting { figures })
         }
-        let lines = self.lines().with_filter(self.filter()?);
-        Registry::default().with(lines).try_init().map_err(|_| LogError::Twice)
+    }
+}
+
+/// Where everything goes.
+type Layers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
+
+/// Whether a target is one of this package and of what it has inside.
+pub(super) fn is_own(target: &str) -> bool {
+    let is_below = |own: &str| {
+        target.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    };
+    OWN.into_iter().any(is_below)
+}
+
+/// Whether lines may have something, besides what the filter says.
+fn is_logged(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    if is_own(target) { target != spans::TARGET } else { *metadata.level() <= FOREIGN_MAX }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_own_by_whole_names() {
+        for own in
+            ["cosmos_event_store", "cosmos_event_store::http", "cosmos_local::server::dispatch"]
+        {
+            assert!(is_own(own), "{own}");
+        }
+        for foreign in
+            ["", "hyper", "cosmos_event_store_else", "cosmos_local2::x", "my::cosmos_local"]
+        {
+            assert!(!is_own(foreign), "{foreign}");
+        }
     }
 }

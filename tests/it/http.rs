@@ -16,3 +16,4 @@ mod read_models;
 mod service;
 mod sites;
 mod stopping;
+mod trace;

@@ -21,5 +21,6 @@ mod projection;
 mod readme;
 mod sdk;
 mod store;
+mod telemetry;
 mod tidy;
 mod tools;

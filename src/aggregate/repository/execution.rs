@@ -375,11 +375,16 @@ impl<'a, A: Aggregate> Execution<'a, A> {
     /// What an event brings by itself, then what the caller said, then what follows from the command.
     fn metadata(&self, own: Metadata) -> Metadata {
         let given = &self.options.metadata;
+        // The two belong together.
+        let (traceparent, tracestate) = match own.traceparent {
+            Some(own_parent) => (Some(own_parent), own.tracestate),
+            None => (given.traceparent.clone(), given.tracestate.clone()),
+        };
         let mut metadata = Metadata {
             correlation_id: own.correlation_id.or_else(|| given.correlation_id.clone()),
             causation_id: own.causation_id.or_else(|| given.causation_id.clone()),
-            traceparent: own.traceparent.or_else(|| given.traceparent.clone()),
-            tracestate: own.tracestate.or_else(|| given.tracestate.clone()),
+            traceparent,
+            tracestate,
             actor: own.actor.or_else(|| given.actor.clone()),
             custom: given.custom.clone(),
         };

@@ -1,6 +1,6 @@
 //! The settings file: TOML without tables, a line a setting.
 
-use std::path::Path;
+use std::{fmt, path::Path};
 
 use toml::{Table, Value};
 
@@ -16,12 +16,18 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Values(Vec<(String, Setting)>);
 
-/// The value of a setting.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The value of a setting. Its `Debug` does not show it: it may be a key.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Setting {
     Text(String),
     Switch(bool),
     Count(u8),
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
 }
 
 impl Values {

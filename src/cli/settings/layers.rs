@@ -15,8 +15,8 @@ use super::{
 };
 use crate::cli::Cli;
 
-/// What flags and variables give, as far as it can be told before everything is checked.
-#[derive(Debug)]
+/// What flags and variables give, as far as it can be told before everything is checked. It has no `Debug`: keys are
+/// among it.
 pub(super) struct Given {
     command: Command,
     matches: ArgMatches,

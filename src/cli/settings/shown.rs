@@ -1,6 +1,7 @@
 //! The settings of a command as they are, and where each is from.
 
 use clap::{ArgMatches, Command, CommandFactory as _, parser::ValueSource};
+use reqwest::Url;
 use serde::Serialize;
 
 use super::{setting, variable};
@@ -40,6 +41,22 @@ impl Source {
     }
 }
 
+/// A value without what may be a secret in it: of a URL the user, the password and the query.
+fn without_secret(value: String) -> String {
+    let Ok(mut url) = value.parse::<Url>() else { return value };
+    let has_secret =
+        !url.username().is_empty() || url.password().is_some() || url.query().is_some();
+    if !has_secret {
+        return value;
+    }
+    if url.query().is_some() {
+        url.set_query(Some(HIDDEN));
+    }
+    // A URL that can have none has none.
+    let _is_without = url.set_username("").is_ok() && url.set_password(None).is_ok();
+    url.to_string()
+}
+
 /// The settings of the command that was given, sorted by name, without secrets.
 pub(in crate::cli) fn shown(matches: &ArgMatches, from_file: &[&str]) -> Vec<Shown> {
     let mut command: Command = Cli::command();
@@ -65,8 +82,10 @@ pub(in crate::cli) fn shown(matches: &ArgMatches, from_file: &[&str]) -> Vec<Sho
         let count = || matches.try_get_one::<u8>(id).ok().flatten().map(u8::to_string);
         let is_count = matches!(arg.get_action(), clap::ArgAction::Count);
         let value = if is_count { count() } else { raw };
-        let value =
-            value.map(|value| if arg.is_hide_env_values_set() { HIDDEN.to_owned() } else { value });
+        let value = value.map(|value| match value {
+            _ if arg.is_hide_env_values_set() => HIDDEN.to_owned(),
+            value => without_secret(value),
+        });
         Some(Shown { variable: variable(&name), name, value, source })
     };
     let mut shown: Vec<Shown> = command.get_arguments().filter_map(one).collect();

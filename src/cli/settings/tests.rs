@@ -108,7 +108,36 @@ fn secrets_are_not_shown() {
     let file = "endpoint = \"http://localhost:1\"\nkey = \"c2VjcmV0\"";
     let cli = with_file(file, &["config", "show"]).unwrap();
     assert_eq!(setting_of(&cli, "key"), (Some("(hidden)".to_owned()), "file"));
-    assert!(!format!("{:?}", cli.shown).contains("c2VjcmV0"));
+    let debug = format!("{cli:?}");
+    assert!(debug.contains("localhost") && !debug.contains("c2VjcmV0"), "{debug}");
+}
+
+#[test]
+fn secrets_in_urls_are_not_shown() {
+    for (name, url, shown) in [
+        ("worker-to", "https://a:1/b?code=c2VjcmV0", "https://a:1/b?(hidden)"),
+        ("worker-to", "https://a:1", "https://a:1"),
+        ("otlp-endpoint", "https://u:c2VjcmV0@a:1/b", "https://a:1/b"),
+    ] {
+        let cli = with_file(&format!("{name} = \"{url}\""), &["config", "show"]).unwrap();
+        assert_eq!(setting_of(&cli, name), (Some(shown.to_owned()), "file"));
+    }
+}
+
+#[test]
+fn what_events_hold_is_not_in_debug() {
+    let arguments = [
+        "append",
+        "q",
+        "--type",
+        "T",
+        "--data",
+        "\"c2VjcmV0\"",
+        "--metadata",
+        "{\"actor\":\"c2VjcmV0\"}",
+    ];
+    let cli = with_file("", &arguments).unwrap();
+    assert!(!format!("{cli:?}").contains("c2VjcmV0"), "{cli:?}");
 }
 
 #[test]

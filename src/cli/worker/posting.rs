@@ -30,8 +30,7 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// The header that is the same whenever the same events are delivered.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// Posts each run.
-#[derive(Debug)]
+/// Posts each run. It has no `Debug`: the URL may have a secret in it.
 pub(super) struct Posting {
     client: Client,
     url: Url,

@@ -1,6 +1,6 @@
 //! Who gets the events, where it is not standard output.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use reqwest::Url;
 
@@ -17,12 +17,18 @@ use crate::{
 pub(in crate::cli) const EXPECTED: &str = "an http(s) URL without user, password and #";
 
 /// Who gets the events.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(in crate::cli) enum Receiver {
     /// Nobody: they are counted.
     Count,
     /// Whoever answers there.
     Url(Url),
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Receiver").field(&self.shown()).finish()
+    }
 }
 
 impl Receiver {
@@ -86,6 +92,8 @@ mod tests {
         let shown = |text: &str| Receiver::parse(text).map(|receiver| receiver.shown());
         assert_eq!(shown("count").as_deref(), Some("count"));
         assert_eq!(shown("http://a:1/b?code=x").as_deref(), Some("http://a:1/b"));
+        let debug = format!("{:?}", Receiver::parse("http://a:1/b?code=x"));
+        assert!(debug.contains("a:1/b") && !debug.contains("code"), "{debug}");
         for wrong in ["", "none", "file:///x", "http://u:p@a/", "http://u@a/", "a:1", "http://a/#b"]
         {
             assert_eq!(Receiver::parse(wrong), None, "{wrong}");

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::refusal;
 use crate::{
     aggregate::{CommandId, CommandOptions, CommandOutcome, Executed},
-    event::{Object, content_hash},
+    event::{Metadata, Object, content_hash},
     http::{
         access::Principal,
         answer, body, etag,
@@ -21,6 +21,7 @@ use crate::{
         read_models,
         shared::{InFlight, Shared},
         streams::{SESSION_TOKEN, session_token},
+        trace,
     },
     projection::ReceiptToken,
     quotes::{Action, Actor, Quote, QuoteCommand, QuoteView, ValidationError},
@@ -62,8 +63,13 @@ impl FromRequest<Shared> for Asked {
         };
         let must_exist = required == Some(ExpectedVersion::StreamExists);
         let session_token = session_token(&parts.headers)?;
-        let options =
-            CommandOptions { expected_version, session_token, ..CommandOptions::default() };
+        let metadata = trace::traced(Metadata::default(), parts.extensions.get());
+        let options = CommandOptions {
+            expected_version,
+            metadata,
+            session_token,
+            ..CommandOptions::default()
+        };
         // Every route but the ones about health has a place.
         let in_flight = parts.extensions.remove().ok_or_else(Problem::internal)?;
         let body = text(shared, &parts, body).await?;

@@ -24,10 +24,12 @@ use crate::{
         problem::{self, Problem, REQUEST_CHARGE, request_charge},
         read_models,
         shared::{InFlight, Shared},
+        trace,
     },
     projection::ReceiptToken,
     store::{AppendOptions, AppendOutcome},
     stream::{ExpectedVersion, StreamId},
+    telemetry::trace::TraceContext,
 };
 
 /// What a body may be.
@@ -90,10 +92,8 @@ pub(super) async fn append(
     let options =
         AppendOptions { aggregate_type: order.aggregate_type, ..AppendOptions::default() };
     let store = shared.store.clone();
-    let events = match parts.extensions.get::<Principal>() {
-        Some(principal) => signed(order.events, principal, &place)?,
-        None => order.events,
-    };
+    let (principal, context) = (parts.extensions.get(), parts.extensions.get());
+    let events = signed(order.events, principal, context, &place)?;
     let write = async move { Box::pin(store.append_with(stream, expected, events, options)).await };
     match shared.write(in_flight, write).await? {
         Some(Ok(outcome)) => receipt(&outcome, &ids),
@@ -102,17 +102,21 @@ pub(super) async fn append(
     }
 }
 
-/// The events, each with an actor: the caller where they name none.
+/// The events, each with an actor and a trace: the caller and that of the request where they name none.
 fn signed(
     events: Vec<NewEvent>,
-    principal: &Principal,
+    principal: Option<&Principal>,
+    context: Option<&TraceContext>,
     place: &OrderPlace,
 ) -> Result<Vec<NewEvent>, Problem> {
+    if principal.is_none() && context.is_none() {
+        return Ok(events);
+    }
     let sign = |event: NewEvent| {
-        if event.metadata().actor.is_some() {
-            return Ok(event);
+        let mut metadata = trace::traced(event.metadata().clone(), context);
+        if let (None, Some(principal)) = (&metadata.actor, principal) {
+            metadata = metadata.with_actor(principal.as_str());
         }
-        let metadata = event.metadata().clone().with_actor(principal.as_str());
         event.with_metadata(metadata)
     };
     let signed = events.into_iter().map(sign).collect::<Result<_, _>>();

@@ -76,7 +76,14 @@ impl Place {
 
     /// Starts it and leaves it running.
     pub(crate) fn spawn(&self, args: &[&str]) -> Running {
-        Self::start(self.command(args))
+        self.spawn_with(args, &[])
+    }
+
+    /// The same with variables.
+    pub(crate) fn spawn_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Running {
+        let mut command = self.command(args);
+        command.envs(variables.iter().copied());
+        Self::start(command)
     }
 
     /// The same with an endpoint among the arguments, in place of the data folder.
@@ -108,7 +115,9 @@ impl Place {
 pub(crate) fn program(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cosmos-es"));
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("COSMOS_ES_") {
+        if name.to_string_lossy().starts_with("COSMOS_ES_")
+            || name.to_string_lossy().starts_with("OTEL_")
+        {
             command.env_remove(name);
         }
     }

@@ -22,7 +22,7 @@ const BINARIES: [&str; 4] = [
 ];
 
 /// Which folders and files may import a crate: prefixes of paths.
-const IMPORTS: [(&[&str], &[&str], &str); 9] = [
+const IMPORTS: [(&[&str], &[&str], &str); 10] = [
     (
         &["azure_data_cosmos", "azure_core", "azure_identity"],
         &[
@@ -67,6 +67,11 @@ const IMPORTS: [(&[&str], &[&str], &str); 9] = [
             "benches/",
         ],
         "HTTP is the business of `http`, and of `server` and `management` of the endpoint",
+    ),
+    (
+        &["opentelemetry", "opentelemetry_sdk", "opentelemetry_otlp", "tracing_opentelemetry"],
+        &["src/telemetry/otlp"],
+        "exporting is the business of `telemetry`, behind a feature",
     ),
     (&["redb"], &["crates/cosmos-local/src/storage"], "the file is the business of `storage`"),
     (&["bicep_check"], &["crates/bicep-check/", "tests/"], "it is a tool for the tests"),
@@ -311,6 +316,9 @@ fn foreign_crates_in_the_wrong_place_are_found() {
     assert_found(&check("src/config.rs", "use clap::Parser;"), &["`cli`"]);
     assert_found(&check("crates/cosmos-local/src/query.rs", "use hyper;"), &["`server`"]);
     assert_found(&check("src/cli.rs", "use bicep_check::check;"), &["tests"]);
+    let exporter = "use opentelemetry::trace::SpanContext;";
+    assert_found(&check("src/telemetry/spans.rs", exporter), &["behind a feature"]);
+    assert_eq!(check("src/telemetry/otlp/context.rs", exporter), Findings::new());
     let grammar = "fn f(node: tree_sitter::Node<'_>) {}";
     assert_found(&check("crates/bicep-check/src/names.rs", grammar), &["`parse`"]);
     assert_eq!(check("src/store/cosmos/query.rs", sdk), Findings::new());
