@@ -16,6 +16,7 @@ mod deployment;
 mod feed;
 mod fixture;
 mod http;
+mod operations;
 mod projection;
 mod readme;
 mod sdk;
