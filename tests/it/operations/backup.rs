@@ -160,3 +160,26 @@ async fn read_models_that_were_kept_are_found_wrong() {
     assert_eq!(live, [&json!(2)]);
     stop(views);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_gets_everything_again_and_goes_back_to_where_it_was() {
+    let receiver = Receiver::start(|_, _| 200);
+    let desk = Desk::new().await;
+    desk.import(5, 1..=3, 0);
+    let mails = desk.worker("mails", &receiver.url());
+    desk.until_done_by(&["mails"]).await;
+    let mut procedure = Procedure::of("Let receivers have events again");
+    procedure.run(&desk.place, "processors snapshot default").await;
+    desk.import(5, 4..=4, 0);
+    receiver.wait(|taken| taken.is_complete_of(5, 4)).await;
+    procedure.run(&desk.place, "processors rewind default --to beginning").await;
+    receiver.wait(|taken| taken.is_complete(5, 4, 2)).await;
+    desk.until_done_by(&["mails"]).await;
+    procedure.run(&desk.place, "lag").await;
+    procedure.run(&desk.place, "processors rewind default --to @before.json").await;
+    procedure.end();
+    // Only what came behind the place that was kept.
+    receiver.wait(|taken| (1..=5).all(|s| taken.of(&format!("s-{s}")).len() == 9)).await;
+    receiver.all_taken().check_exactly(&[1, 2, 3, 4, 1, 2, 3, 4, 4]);
+    stop(mails);
+}

@@ -8,7 +8,7 @@ use crate::readme::document::steps;
 /// How the page names a test.
 const REHEARSED: &str = "rehearsed by `tests/it/operations/";
 /// What the page says of what could not be tried.
-const NEVER_RUN: &str = "never run against Azure";
+const NEVER_RUN: &str = "never run against azure";
 
 /// The sources of these tests.
 fn sources() -> String {

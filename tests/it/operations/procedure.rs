@@ -79,10 +79,6 @@ impl Procedure {
         let must_fail = expected.iter().any(|line| line.starts_with(ERROR));
         let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
         let lines: Vec<&str> = printed.lines().collect();
-        if std::env::var_os("OPS_SHOW").is_some() {
-            eprintln!("=== {} $ {command}  [{}]\n{printed}", self.title, ran.status);
-            return printed;
-        }
         assert!(
             ran.status.success() != must_fail && matches(&expected, &lines),
             "docs/operations.md:{line}: `{command}` ends with {} and says\n{printed}\nand not\n{}\n",
