@@ -20,7 +20,7 @@ use crate::{
 /// A test that waits longer than this has failed.
 const PATIENCE: Duration = Duration::from_secs(50);
 /// Between two looks at what only can be asked for.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// The database of the binary.
 const DATABASE: &str = "event-store";
 

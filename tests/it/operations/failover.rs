@@ -14,10 +14,11 @@ async fn an_append_whose_answer_was_lost_is_settled_by_repeating_it() {
     let desk = Desk::new().await;
     desk.import(1, 1..=3, 0);
     let mut procedure = Procedure::of("An append whose outcome is unknown");
-    // It is stored, and then nothing answers.
-    desk.endpoint.control().inject(Fault::new(FaultAction::DropAfter).on_kind("batch")).unwrap();
-    let silent = Fault::new(FaultAction::DropBefore).on_kind("query_items");
-    desk.endpoint.control().inject(silent).unwrap();
+    // It is stored, its answer is lost, and what has become of it cannot be read back.
+    let lost = Fault::new(FaultAction::DropAfter).on_kind("batch").times(1);
+    desk.endpoint.control().inject(lost).unwrap();
+    let refused = FaultAction::Status { status: 400, substatus: Some(0), retry_after_ms: None };
+    desk.endpoint.control().inject(Fault::new(refused).on_kind("query_items")).unwrap();
     procedure.run(&desk.place, "append s-1").await;
     desk.endpoint.control().clear_faults();
     procedure.run(&desk.place, "append s-1").await;
