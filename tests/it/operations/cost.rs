@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use azure_data_cosmos::models::ItemResponse;
 use cosmos_event_store::{
     AppendError, ExpectedVersion, NewEvent,
-    aggregate::{Repository, RepositoryOptions},
+    aggregate::{CommandOptions, Repository, RepositoryOptions},
     feed::{
         CosmosFeed, CosmosLeases, CosmosProcessor, Delivery, Feed as _, FeedFields, FeedRange,
         Handler, HandlerFault, LeaseStore as _, Operation, ProcessorOptions,
@@ -114,7 +114,7 @@ async fn of_states(fixture: &Fixture, lines: &mut Vec<Line>) {
         at: "2026-11-20T10:00:00Z".parse().unwrap(),
         action: Action::try_from(InitiateInput::default()).unwrap(),
     };
-    quotes.execute("quote-1", &command, Default::default()).await.unwrap();
+    quotes.execute("quote-1", &command, CommandOptions::default()).await.unwrap();
     let cached = quotes.load("quote-1").await.unwrap().usage;
     lines.push(line("look whether a cached state is new", cached));
     quotes.close().await;
@@ -269,10 +269,9 @@ async fn operations_cost_what_the_page_says() {
     of_states(&fixture, &mut lines).await;
     of_read_models(&fixture, &mut lines).await;
     of_leases(&fixture, &mut lines).await;
-    let table: String = lines
-        .iter()
-        .map(|Line { what, charge, requests }| format!("| {what} | {charge:.1} | {requests} |\n"))
-        .collect();
+    let table = lines.iter().fold(String::new(), |table, Line { what, charge, requests }| {
+        table + &format!("| {what} | {charge:.1} | {requests} |\n")
+    });
     let rows = rows("What operations take");
     assert_eq!(rows.len(), lines.len(), "measured:\n{table}");
     for (row, line) in rows.iter().zip(&lines) {
