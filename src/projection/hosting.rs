@@ -294,6 +294,7 @@ impl ProjectionHost {
             let (name, code) = (&projection.definition().name, projection.code());
             let mut versions = known.get(name).cloned().unwrap_or_default();
             if versions.of_code(code).next().is_none() {
+                read_models.forget_old_places(name).await?;
                 let registry = read_models.registry();
                 let registered = registry.change(name, |versions| {
                     let is_changed = versions.register(code, now)?;

@@ -168,6 +168,7 @@ impl ReadModels {
     ) -> Result<Rebuilt, RebuildError> {
         let code = self.projection(name)?.code();
         let now = self.account().clock.now().as_second();
+        self.forget_old_places(name).await?;
         let registry = self.registry();
         let (version, former) = registry
             .change(name, |versions| {

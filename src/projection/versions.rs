@@ -145,9 +145,14 @@ impl Versions {
         Ok(self.add(code, VersionState::Building, live.is_none(), now))
     }
 
+    /// The number of the version that is made next.
+    pub fn next_number(&self) -> u32 {
+        self.last_number.saturating_add(1)
+    }
+
     fn add(&mut self, code: Code, state: VersionState, is_automatic: bool, now: i64) -> u32 {
-        self.last_number = self.last_number.saturating_add(1);
-        let number = self.last_number;
+        let number = self.next_number();
+        self.last_number = number;
         let Code { version: code, shards } = code;
         self.versions.push(Version { number, code, shards, state, since: now, is_automatic });
         number

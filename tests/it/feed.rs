@@ -2,7 +2,7 @@
 
 mod any_container;
 mod leases;
-mod processes;
+pub(crate) mod processes;
 mod processor;
 mod source;
 mod topology;

@@ -17,6 +17,7 @@ mod feed;
 mod fixture;
 mod functions;
 mod http;
+mod operations;
 mod projection;
 mod readme;
 mod sdk;

@@ -12,7 +12,7 @@
 //! then it must stop cleanly. It takes free ports: where the document has 8080 and 8081, commands and
 //! expected output get those in their place, so the test needs neither.
 
-mod document;
+pub(crate) mod document;
 mod tour;
 
 use std::{fs, path::Path};

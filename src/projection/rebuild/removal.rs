@@ -1,11 +1,12 @@
-//! Removing versions that nobody needs any more: their documents, and the places of their processors.
+//! Removing versions that nobody needs any more: their documents, and the places of their processors; and
+//! places whose documents were lost.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
 use crate::{
-    feed::{LeaseStore as _, OPERATIONS_MAX, Operation},
+    feed::{Control, LeaseStore, OPERATIONS_MAX, Operation, StoreFault},
     projection::{
         Kind, ReadModelError, ReadModels, Version, VersionState, ViewFault, ViewQuery, Write,
         definition::partition_key, read_models::LIVE_TIME, store::WRITES_MAX,
@@ -78,6 +79,35 @@ impl ReadModels {
             })
             .await?;
         Ok(())
+    }
+
+    /// Sends the processor of the version that is made next to the beginning, where there is one already. Then
+    /// the documents of the read model were lost and its places were not: they are behind events that are in
+    /// no document.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadModelError`].
+    pub(in crate::projection) async fn forget_old_places(
+        &self,
+        name: &str,
+    ) -> Result<(), ReadModelError> {
+        let number = self.registry().get(name).await?.next_number();
+        if self.overview(name, number).await?.topology.is_none() {
+            return Ok(());
+        }
+        // Whoever has made the version meanwhile has looked as well, and its processor is a new one.
+        if self.registry().get(name).await?.next_number() != number {
+            return Ok(());
+        }
+        tracing::warn!(
+            projection = name,
+            version = number,
+            "a processor is older than its read model, and begins anew"
+        );
+        let leases: Arc<dyn LeaseStore> = Arc::new(self.leases(name, number));
+        let rewound = Control::new(leases).rewind_to_beginning().await;
+        rewound.map_err(|error| ReadModelError::Leases(StoreFault::Unavailable(error.to_string())))
     }
 
     async fn remove_documents(&self, partition: &str) -> Result<(), ReadModelError> {

@@ -1,9 +1,9 @@
 //! Real worker processes on a separate strict endpoint: killed, stopped, split, throttled, told.
 
 mod fleet;
-mod ledger;
+pub(crate) mod ledger;
 mod parked;
-mod receiver;
+pub(crate) mod receiver;
 
 use cosmos_event_store::feed::documents::Rewind;
 use serde_json::json;

@@ -5,15 +5,15 @@ const WILDCARD: &str = "...";
 
 /// A command and what it prints.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Step {
+pub(crate) struct Step {
     /// The line of the document, from 1.
-    pub(super) line: usize,
-    pub(super) command: String,
-    pub(super) expected: Vec<String>,
+    pub(crate) line: usize,
+    pub(crate) command: String,
+    pub(crate) expected: Vec<String>,
 }
 
 /// The commands of all `console` blocks of a document.
-pub(super) fn steps(text: &str) -> Vec<Step> {
+pub(crate) fn steps(text: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut in_block = false;
     let mut goes_on = false;
@@ -50,7 +50,7 @@ fn push_command(command: &mut String, line: &str) -> bool {
 }
 
 /// The arguments of a command as a shell would cut them: by spaces, except between quotes.
-pub(super) fn arguments(text: &str) -> Vec<String> {
+pub(crate) fn arguments(text: &str) -> Vec<String> {
     let mut arguments = Vec::new();
     let mut current: Option<String> = None;
     let mut quote = None;
@@ -71,7 +71,7 @@ pub(super) fn arguments(text: &str) -> Vec<String> {
 }
 
 /// Whether printed lines are the expected ones.
-pub(super) fn matches(expected: &[&str], printed: &[&str]) -> bool {
+pub(crate) fn matches(expected: &[&str], printed: &[&str]) -> bool {
     match (expected, printed) {
         ([], []) => true,
         ([WILDCARD, rest @ ..], _) => {

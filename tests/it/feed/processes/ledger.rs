@@ -7,24 +7,24 @@ use serde_json::Value;
 
 /// One run of events of a stream.
 #[derive(Debug, Clone)]
-pub(super) struct Run {
-    pub(super) worker: String,
-    pub(super) epoch: u64,
-    pub(super) numbers: Vec<u64>,
+pub(crate) struct Run {
+    pub(crate) worker: String,
+    pub(crate) epoch: u64,
+    pub(crate) numbers: Vec<u64>,
 }
 
 /// The runs of each stream, as they came.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ledger(BTreeMap<String, Vec<Run>>);
+pub(crate) struct Ledger(BTreeMap<String, Vec<Run>>);
 
 /// The numbers of the events of a delivery.
-pub(super) fn numbers(delivery: &Value) -> Vec<u64> {
+pub(crate) fn numbers(delivery: &Value) -> Vec<u64> {
     let events = delivery["events"].as_array().unwrap();
     events.iter().map(|event| event["sequenceNumber"].as_u64().unwrap()).collect()
 }
 
 impl Ledger {
-    pub(super) fn note(&mut self, worker: &str, delivery: &Value) {
+    pub(crate) fn note(&mut self, worker: &str, delivery: &Value) {
         let numbers = numbers(delivery);
         assert!(numbers.is_sorted_by(|one, next| one + 1 == *next), "{numbers:?}");
         assert!(!numbers.is_empty());
@@ -33,35 +33,35 @@ impl Ledger {
         self.0.entry(stream).or_default().push(Run { worker: worker.to_owned(), epoch, numbers });
     }
 
-    pub(super) fn has_from(&self, worker: &str) -> bool {
+    pub(crate) fn has_from(&self, worker: &str) -> bool {
         self.0.values().flatten().any(|run| run.worker == worker)
     }
 
     /// Whether a worker has delivered what comes after a number.
-    pub(super) fn has_behind(&self, worker: &str, number: u64) -> bool {
+    pub(crate) fn has_behind(&self, worker: &str, number: u64) -> bool {
         let mut runs = self.0.values().flatten().filter(|run| run.worker == worker);
         runs.any(|run| run.numbers.iter().any(|delivered| *delivered > number))
     }
 
     /// All but some streams.
-    pub(super) fn without(&self, streams: &[&str]) -> Self {
+    pub(crate) fn without(&self, streams: &[&str]) -> Self {
         let mut others = self.clone();
         others.0.retain(|stream, _| !streams.contains(&stream.as_str()));
         others
     }
 
     /// The numbers of a stream as they came.
-    pub(super) fn of(&self, stream: &str) -> Vec<u64> {
+    pub(crate) fn of(&self, stream: &str) -> Vec<u64> {
         self.0.get(stream).into_iter().flatten().flat_map(|run| run.numbers.clone()).collect()
     }
 
     /// Whether so many streams have their events up to a number.
-    pub(super) fn is_complete_of(&self, streams: usize, last: u64) -> bool {
+    pub(crate) fn is_complete_of(&self, streams: usize, last: u64) -> bool {
         self.is_complete(streams, last, 1)
     }
 
     /// Whether so many streams have all their events up to a number, each at least so many times.
-    pub(super) fn is_complete(&self, streams: usize, last: u64, times: usize) -> bool {
+    pub(crate) fn is_complete(&self, streams: usize, last: u64, times: usize) -> bool {
         self.0.len() == streams
             && self.0.values().all(|runs| {
                 let mut counts = BTreeMap::<u64, usize>::new();
@@ -73,7 +73,7 @@ impl Ledger {
     }
 
     /// How many streams are not complete, for the message of a failure.
-    pub(super) fn missing(&self, last: u64) -> Vec<(&String, &Vec<Run>)> {
+    pub(crate) fn missing(&self, last: u64) -> Vec<(&String, &Vec<Run>)> {
         let is_missing = |runs: &Vec<Run>| {
             let had: BTreeSet<u64> = runs.iter().flat_map(|run| run.numbers.clone()).collect();
             (1..=last).any(|number| !had.contains(&number))
@@ -82,13 +82,13 @@ impl Ledger {
     }
 
     /// The last number of all.
-    pub(super) fn most(&self) -> u64 {
+    pub(crate) fn most(&self) -> u64 {
         self.0.values().flatten().flat_map(|run| run.numbers.clone()).max().unwrap_or_default()
     }
 
     /// Whoever had a stream in an epoch delivered it alone, without gap and without repeating; whoever came
     /// after began not behind the next event.
-    pub(super) fn check_order(&self) {
+    pub(crate) fn check_order(&self) {
         for (stream, runs) in &self.0 {
             let mut epochs = BTreeMap::<u64, Vec<&Run>>::new();
             for run in runs {
@@ -109,7 +109,7 @@ impl Ledger {
 
     /// What a worker delivered after others had the stream in a later epoch was begun before: of each
     /// stream one run at most, of events up to a number, and no more of them than run at a time.
-    pub(super) fn check_late(&self, worker: &str, number: u64) {
+    pub(crate) fn check_late(&self, worker: &str, number: u64) {
         let mut late_in_all = 0;
         for (stream, runs) in &self.0 {
             let (mut newest, mut late) = (0, 0);
@@ -128,14 +128,14 @@ impl Ledger {
     }
 
     /// Each stream came in exactly this order.
-    pub(super) fn check_exactly(&self, numbers: &[u64]) {
+    pub(crate) fn check_exactly(&self, numbers: &[u64]) {
         for (stream, runs) in &self.0 {
             assert_eq!(self.of(stream), numbers, "{stream}: {runs:?}");
         }
     }
 
     /// No event came twice.
-    pub(super) fn check_once(&self) {
+    pub(crate) fn check_once(&self) {
         for (stream, runs) in &self.0 {
             let mut had = BTreeSet::new();
             for number in runs.iter().flat_map(|run| &run.numbers) {

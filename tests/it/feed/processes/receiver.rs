@@ -32,13 +32,13 @@ struct Shared {
     taken: watch::Sender<Ledger>,
 }
 
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     shared: Arc<Shared>,
     address: String,
 }
 
 impl Receiver {
-    pub(super) fn start(answer: impl Fn(&str, u64) -> u16 + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(answer: impl Fn(&str, u64) -> u16 + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let shared = Arc::new(Shared {
@@ -57,19 +57,19 @@ impl Receiver {
         Self { shared, address }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/events?code=secret", self.address)
     }
 
     /// Waits until something holds of what was taken.
-    pub(super) async fn wait(&self, is_so: impl FnMut(&Ledger) -> bool) {
+    pub(crate) async fn wait(&self, is_so: impl FnMut(&Ledger) -> bool) {
         let mut taken = self.shared.taken.subscribe();
         let waited = tokio::time::timeout(PATIENCE, taken.wait_for(is_so)).await;
         assert!(waited.is_ok(), "{:?}", self.shared.taken.borrow());
     }
 
     /// Waits until a stream was tried so many times.
-    pub(super) async fn wait_attempts(&self, stream: &str, count: usize) {
+    pub(crate) async fn wait_attempts(&self, stream: &str, count: usize) {
         let mut posted = self.shared.posted.subscribe();
         let is_so = |(): &()| self.attempts(stream).len() >= count;
         let waited = tokio::time::timeout(PATIENCE, posted.wait_for(is_so)).await;
@@ -77,24 +77,24 @@ impl Receiver {
     }
 
     /// What was taken.
-    pub(super) fn all_taken(&self) -> Ledger {
+    pub(crate) fn all_taken(&self) -> Ledger {
         self.shared.taken.borrow().clone()
     }
 
     /// The numbers of the events of a stream that were taken, as they came.
-    pub(super) fn taken(&self, stream: &str) -> Vec<u64> {
+    pub(crate) fn taken(&self, stream: &str) -> Vec<u64> {
         self.shared.taken.borrow().of(stream)
     }
 
     /// The first and last event of each request of a stream.
-    pub(super) fn attempts(&self, stream: &str) -> Vec<(u64, u64)> {
+    pub(crate) fn attempts(&self, stream: &str) -> Vec<(u64, u64)> {
         let posts = self.shared.posts.lock().unwrap();
         let of_stream = posts.iter().filter(|post| post.stream == stream);
         of_stream.map(|post| (post.first, post.last)).collect()
     }
 
     /// The idempotency keys of the requests of a stream.
-    pub(super) fn keys(&self, stream: &str) -> Vec<String> {
+    pub(crate) fn keys(&self, stream: &str) -> Vec<String> {
         let posts = self.shared.posts.lock().unwrap();
         let of_stream = posts.iter().filter(|post| post.stream == stream);
         of_stream.map(|post| post.key.clone()).collect()
