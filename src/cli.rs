@@ -195,7 +195,9 @@ pub async fn run(
         Command::Stats(args) => Box::pin(stats::run(args, &mut out, stop)).await,
         Command::Tail(args) => Box::pin(tail::run(args, &mut out, stop)).await,
         Command::Worker(args) => Box::pin(worker::run(args, &cli.figures, &mut out, stop)).await,
-        Command::Functions(args) => Box::pin(functions::run(args, &mut out, stop)).await,
+        Command::Functions(args) => {
+            Box::pin(functions::run(args, &cli.figures, &mut out, stop)).await
+        }
         Command::Package(args) => package::run(&args, &mut out),
         Command::Lag(args) => Box::pin(lag::run(args, &mut out, stop)).await,
         Command::Processors(args) => Box::pin(processors::run(args, &mut out, stop)).await,

@@ -35,6 +35,7 @@ use crate::{
         functions::{FunctionsService, Store},
     },
     projection::pump::{Pump, RUN_TIME_DEFAULT, RUN_TIME_MAX, RUN_TIME_MIN},
+    telemetry::exporting::FigureSource,
 };
 
 /// The variable in which the host says on which port it comes.
@@ -91,6 +92,7 @@ struct Listening<'a> {
 
 pub(super) async fn run(
     args: FunctionsArgs,
+    exported: &FigureSource,
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
@@ -111,6 +113,7 @@ pub(super) async fn run(
     let measured = figures.clone();
     let service = args.access.of(ServiceOptions::default())?.with_figures(move || measured.now());
     let service = FunctionsService::bind(port, service).await?;
+    exported.put(service.figures());
     let http = format!("http://{}", service.address());
     let store = options.endpoint.trim_end_matches('/');
     match out.format() {
@@ -125,6 +128,7 @@ pub(super) async fn run(
     let connecting = Connecting { account: &account, instance: &instance, run_time, figures };
     let connecting = connecting.connect(service.store(), stop);
     let (served, ()) = tokio::join!(service.serve(stop.clone()), Box::pin(connecting));
+    exported.keep();
     let closed = account.close().await;
     served.map_err(CliError::from).and(closed)
 }

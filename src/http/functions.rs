@@ -55,6 +55,7 @@ pub use self::{
 use super::{
     BindError, ServeError, ServiceOptions, answer,
     connections::Connections,
+    metrics,
     problem::{self, NOT_READY, Problem},
     request_id::RequestId,
     router,
@@ -65,6 +66,7 @@ use crate::{
     feed::lag::LagReader,
     projection::ReadModels,
     store::EventStore,
+    telemetry::figures::Figure,
 };
 
 /// The target of what is logged.
@@ -145,6 +147,15 @@ impl Store {
 }
 
 impl FunctionsService {
+    /// Tells what `/metrics` answers, whenever it is asked; nothing before there is a store.
+    pub fn figures(&self) -> impl Fn() -> Vec<Figure> + Send + Sync + use<> {
+        let app = Arc::clone(&self.app);
+        move || {
+            let attached = app.attached.borrow();
+            attached.as_ref().map_or_else(Vec::new, |attached| metrics::figures(&attached.shared))
+        }
+    }
+
     /// Listens on loopback, where the host is. [`ServiceOptions::listen`] is not used.
     ///
     /// # Errors
