@@ -19,7 +19,11 @@ use std::{
     ffi::{OsStr, OsString},
 };
 
-use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _, builder::Resettable};
+use clap::{
+    Arg, Command, CommandFactory as _, FromArgMatches as _,
+    builder::Resettable,
+    error::{ContextKind, ContextValue},
+};
 
 pub(in crate::cli) use self::{
     access::AccessSettings,
@@ -69,7 +73,8 @@ pub fn parse(
         from_file = given.lacks(values);
         layers::insert(&mut args, from_file.iter().flat_map(|one| one.arguments.clone()));
     }
-    let matches = command.clone().try_get_matches_from(&args).map_err(|error| {
+    let matches = command.clone().try_get_matches_from(&args).map_err(|mut error| {
+        hide(&mut error);
         let is_answer = !error.use_stderr();
         match given.file() {
             Some(path)
@@ -84,6 +89,13 @@ pub fn parse(
     let names: Vec<&str> = from_file.iter().map(|one| one.name.as_str()).collect();
     cli.shown = shown(&matches, &names);
     Ok(cli)
+}
+
+/// Takes out of what the parser says what is secret in the value that it does not accept.
+fn hide(error: &mut clap::Error) {
+    let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) else { return };
+    let value = shown::without_secrets(value);
+    error.insert(ContextKind::InvalidValue, ContextValue::String(value));
 }
 
 fn is_empty(variable: &OsStr) -> bool {

@@ -65,11 +65,26 @@ pub(in crate::cli) fn shown(matches: &ArgMatches, from_file: &[&str]) -> Vec<Sho
         let count = || matches.try_get_one::<u8>(id).ok().flatten().map(u8::to_string);
         let is_count = matches!(arg.get_action(), clap::ArgAction::Count);
         let value = if is_count { count() } else { raw };
+        let is_secret = arg.is_hide_env_values_set();
         let value =
-            value.map(|value| if arg.is_hide_env_values_set() { HIDDEN.to_owned() } else { value });
+            value.map(|value| if is_secret { HIDDEN.to_owned() } else { without_secrets(&value) });
         Some(Shown { variable: variable(&name), name, value, source })
     };
     let mut shown: Vec<Shown> = command.get_arguments().filter_map(one).collect();
     shown.sort_by(|a, b| a.name.cmp(&b.name));
     shown
+}
+
+/// A value without what is secret in addresses: whoever takes events may have its key in the query.
+pub(super) fn without_secrets(value: &str) -> String {
+    let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
+    let (place, query) = match rest.split_once('?') {
+        Some((place, _)) => (place, format!("?{HIDDEN}")),
+        None => (rest, String::new()),
+    };
+    let (user, host) = match place.rsplit_once('@') {
+        Some((_, host)) => (format!("{HIDDEN}@"), host),
+        None => (String::new(), place),
+    };
+    format!("{scheme}://{user}{host}{query}")
 }

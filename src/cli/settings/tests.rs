@@ -143,6 +143,24 @@ fn secrets_are_not_shown() {
 }
 
 #[test]
+fn secrets_in_addresses_are_not_shown() {
+    let args = ["cosmos-es", "config", "show", "--worker-to", "https://a.example/b?code=c2VjcmV0"];
+    let cli = parse(&args.map(OsString::from), []).unwrap();
+    assert_eq!(setting_of(&cli, "worker-to").0.as_deref(), Some("https://a.example/b?(hidden)"));
+    for wrong in ["https://u:c2VjcmV0@a.example/", "ftp://a.example/?code=c2VjcmV0"] {
+        let typed = ["cosmos-es", "serve", "--worker-to", wrong].map(OsString::from);
+        let typed = parse(&typed, []).unwrap_err().to_string();
+        let of_file = refusal(&format!("worker-to = \"{wrong}\""), &["serve"]);
+        for said in [typed, of_file] {
+            assert!(said.contains("a.example") && !said.contains("c2VjcmV0"), "{said}");
+        }
+    }
+    for plain in ["views", "127.0.0.1:1", "https://a.example/b", "api://a,api://b", "a?b", "a@b"] {
+        assert_eq!(shown::without_secrets(plain), plain);
+    }
+}
+
+#[test]
 fn the_document_has_every_setting_of_a_process_that_serves() {
     let cli = with_file("", &["config", "show"]).unwrap();
     let names: std::collections::BTreeSet<&str> =
