@@ -236,3 +236,21 @@ fn a_proxy_of_the_environment_is_not_asked_for_what_is_on_this_machine() {
     let found: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(state(&found, "endpoint"), "ok");
 }
+
+#[cfg(unix)]
+#[test]
+fn whoever_waits_for_an_account_that_does_not_answer_stops_when_told() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    for command in ["serve", "worker"] {
+        let mut running = program(&[command, "--endpoint", &endpoint]).spawn().unwrap();
+        // It asks now, and is not answered.
+        let (_asking, _) = silent.accept().unwrap();
+        let begun = std::time::Instant::now();
+        let id = running.id().to_string();
+        assert!(std::process::Command::new("kill").arg(&id).status().unwrap().success());
+        assert_eq!(running.wait().unwrap().code(), Some(0), "{command}");
+        // Less than it would have waited for the answer.
+        assert!(begun.elapsed() < std::time::Duration::from_secs(7), "{command}");
+    }
+}
