@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
+use reqwest::Url;
 
 use super::{CliError, secret::Secret};
 use crate::{
@@ -136,6 +137,8 @@ impl TargetArgs {
                 database: self.database.clone(),
             });
         };
+        check_endpoint(endpoint)
+            .map_err(|problem| usage(format!("the setting endpoint {problem}")))?;
         let credential = self.credential(is_loopback(endpoint))?;
         let options = StoreOptions::new(endpoint, credential, &self.database);
         Ok(Target::Endpoint(match &self.region {
@@ -213,6 +216,29 @@ impl TargetArgs {
     }
 }
 
+/// Whether this is the address of an account and nothing more. What is wrong is said without showing it:
+/// whoever takes a connection string for it has given a key.
+fn check_endpoint(endpoint: &str) -> Result<(), &'static str> {
+    let url = Url::parse(endpoint).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
+    let Some(url) = url.filter(Url::has_host) else {
+        return Err(
+            "is no URL such as https://ACCOUNT.documents.azure.com (a connection string is not taken)",
+        );
+    };
+    let is_bare = url.username().is_empty()
+        && url.password().is_none()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none();
+    match () {
+        () if !is_bare => Err("has more than scheme, host and port"),
+        () if url.scheme() == "http" && !is_loopback(endpoint) => {
+            Err("is http, and not on loopback: everybody on the way could read tokens and events")
+        }
+        () => Ok(()),
+    }
+}
+
 /// A command line that contradicts itself.
 pub(super) fn usage(text: impl Into<String>) -> CliError {
     CliError::Usage(text.into())
@@ -235,6 +261,35 @@ pub(super) fn parse_name(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_endpoint_is_an_address_and_has_no_secrets() {
+        for fine in [
+            "https://a.documents.azure.com",
+            "https://a.documents.azure.com:443/",
+            "http://localhost:1",
+            "http://127.0.0.1:1/",
+            "http://[::1]:1",
+        ] {
+            assert_eq!(check_endpoint(fine), Ok(()), "{fine}");
+        }
+        for (wrong, what) in [
+            ("", "is no URL"),
+            ("a.documents.azure.com", "is no URL"),
+            ("localhost:8081", "is no URL"),
+            ("AccountEndpoint=https://a.documents.azure.com/;AccountKey=c2VjcmV0;", "is no URL"),
+            ("https://c2VjcmV0@a.documents.azure.com/", "has more"),
+            ("https://u:c2VjcmV0@a.documents.azure.com/", "has more"),
+            ("https://a.documents.azure.com/;AccountKey=c2VjcmV0", "has more"),
+            ("https://a.documents.azure.com/?key=c2VjcmV0", "has more"),
+            ("https://a.documents.azure.com/#c2VjcmV0", "has more"),
+            ("http://a.documents.azure.com/", "is http"),
+            ("http://127.0.0.1.example.com/", "is http"),
+        ] {
+            let said = check_endpoint(wrong).unwrap_err();
+            assert!(said.starts_with(what) && !said.contains("c2VjcmV0"), "{wrong}: {said}");
+        }
+    }
 
     #[test]
     fn names_of_processors_are_short_and_plain() {

@@ -6,7 +6,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use self::finding::{
-    Finding, State, denied, of_account, of_clock, of_containers, of_documents, of_region,
+    ASK_AGAIN, Finding, State, denied, of_account, of_clock, of_containers, of_documents, of_region,
 };
 use super::{
     CliError,
@@ -70,15 +70,23 @@ async fn examine(options: &StoreOptions) -> Vec<Finding> {
     let took = clock.monotonic().saturating_sub(began);
     let mut found = vec![endpoint(options, properties.as_ref())];
     found.push(identity(properties.as_ref()));
-    let Ok(account) = properties else {
-        let skipped =
-            ["write regions", "consistency", "region", "clock", "containers", "documents"];
-        found.extend(skipped.map(|check| Finding::skipped(check, "the account is not known")));
-        return found;
+    let account = match properties {
+        Ok(account) => account,
+        Err(fault) => {
+            let unknown = |check| Finding::skipped(check, "the account is not known");
+            found.extend(["write regions", "consistency", "region"].map(unknown));
+            // What is far from the time of the service is refused, so the clock may be the reason.
+            found.push(match fault {
+                AccountFault::Denied { served_at, .. } => of_clock(served_at, before, took),
+                _ => unknown("clock"),
+            });
+            found.extend(["containers", "documents"].map(unknown));
+            return found;
+        }
     };
     found.extend(of_account(&account));
     found.push(of_region(options.region.as_deref(), &account));
-    found.push(of_clock(&account, before, took));
+    found.push(of_clock(account.served_at, before, took));
     let containers =
         of_containers(&Box::pin(verify_containers(options)).await, is_loopback(&options.endpoint));
     let are_there = containers.state == State::Ok;
@@ -103,6 +111,9 @@ fn endpoint(
             "check the setting endpoint, name resolution, and whether the account's firewall or private endpoint \
              lets this machine in",
         ),
+        Err(fault @ AccountFault::Busy(_)) => {
+            Finding::failed("endpoint", format!("{endpoint}: {fault}"), ASK_AGAIN)
+        }
         Err(fault @ AccountFault::NoAccount(_)) => Finding::failed(
             "endpoint",
             format!("{endpoint}: {fault}"),
@@ -124,7 +135,7 @@ fn identity(properties: Result<&AccountProperties, &AccountFault>) -> Finding {
             "in Azure give the app a managed identity and set credential and client-id; on a workstation sign in with \
              `az login`",
         ),
-        Err(fault @ AccountFault::Denied(_)) => denied("identity", fault),
+        Err(fault @ AccountFault::Denied { .. }) => denied("identity", fault),
         Err(_) => Finding::skipped("identity", "the account does not answer"),
     }
 }

@@ -133,7 +133,11 @@ fn write(path: &Path, app_root: &AppRoot) -> Result<(), CliError> {
 }
 
 fn archive(path: &Path, app_root: &AppRoot) -> io::Result<()> {
-    let mut archive = ZipWriter::new(fs::File::create(path)?);
+    // What was left of an earlier try; or a link that somebody else has put there, which is not followed.
+    if fs::symlink_metadata(path).is_ok() {
+        fs::remove_file(path)?;
+    }
+    let mut archive = ZipWriter::new(fs::File::create_new(path)?);
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .last_modified_time(DateTime::default());

@@ -99,7 +99,13 @@ async fn serve(
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
-    let (store, report) = Box::pin(account.provision_and_connect()).await?;
+    // An account that does not answer is waited for, and nothing has begun that could be lost.
+    let connected = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Ok(()),
+        connected = Box::pin(account.provision_and_connect()) => connected,
+    };
+    let (store, report) = connected?;
     let figures = Figures::default();
     let lag = lag::open(account).await?;
     let (measured, standing) = (figures.clone(), figures.clone());

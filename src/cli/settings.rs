@@ -4,7 +4,8 @@
 //! the key `listen` of the file. (A few flags are shorter where their command says the rest: `worker --to`
 //! is the setting `worker-to`.) What stands in the file is given to the parser of the command line as if it
 //! had been typed, so there is one parser, one check and one message for all of them. A variable or a key
-//! that no command knows refuses the start: a misspelt setting would otherwise be a default in silence.
+//! that no command knows refuses the start: a misspelt setting would otherwise be a default in silence. An empty
+//! variable is none: templates and container platforms pass on what nobody has set as an empty one.
 
 mod access;
 mod file;
@@ -18,7 +19,11 @@ use std::{
     ffi::{OsStr, OsString},
 };
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{
+    Arg, Command, CommandFactory as _, FromArgMatches as _,
+    builder::Resettable,
+    error::{ContextKind, ContextValue},
+};
 
 pub(in crate::cli) use self::{
     access::AccessSettings,
@@ -54,8 +59,12 @@ pub fn parse(
     variables: impl IntoIterator<Item = OsString>,
 ) -> Result<Cli, Refusal> {
     let known = Known::of(Cli::command());
-    known.check_variables(variables)?;
-    let given = Given::look(args)?;
+    let variables: BTreeSet<OsString> = variables.into_iter().collect();
+    known.check_variables(&variables)?;
+    let empty: BTreeSet<&OsStr> =
+        variables.iter().map(OsString::as_os_str).filter(|name| is_empty(name)).collect();
+    let command = without(Cli::command(), &empty);
+    let given = Given::look(args, &command)?;
     let mut args = args.to_vec();
     let mut from_file = Vec::new();
     if let Some(path) = given.file() {
@@ -64,11 +73,12 @@ pub fn parse(
         from_file = given.lacks(values);
         layers::insert(&mut args, from_file.iter().flat_map(|one| one.arguments.clone()));
     }
-    let matches = Cli::command().try_get_matches_from(&args).map_err(|error| {
+    let matches = command.clone().try_get_matches_from(&args).map_err(|mut error| {
+        hide(&mut error);
         let is_answer = !error.use_stderr();
         match given.file() {
             Some(path)
-                if !is_answer && !from_file.is_empty() && given.is_fine(&args, &from_file) =>
+                if !is_answer && !from_file.is_empty() && given.is_fine(&command, &from_file) =>
             {
                 Refusal::Settings(format!("{}: {}", path.display(), first_line(&error.to_string())))
             }
@@ -79,6 +89,27 @@ pub fn parse(
     let names: Vec<&str> = from_file.iter().map(|one| one.name.as_str()).collect();
     cli.shown = shown(&matches, &names);
     Ok(cli)
+}
+
+/// Takes out of what the parser says what is secret in the value that it does not accept.
+fn hide(error: &mut clap::Error) {
+    let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) else { return };
+    let value = shown::without_secrets(value);
+    error.insert(ContextKind::InvalidValue, ContextValue::String(value));
+}
+
+fn is_empty(variable: &OsStr) -> bool {
+    variable.to_str().is_some_and(|name| name.starts_with(PREFIX))
+        && std::env::var_os(variable).is_some_and(|value| value.is_empty())
+}
+
+/// A command that does not look at these variables.
+fn without(command: Command, variables: &BTreeSet<&OsStr>) -> Command {
+    let blind = |arg: Arg| match arg.get_env() {
+        Some(name) if variables.contains(name) => arg.env(Resettable::Reset),
+        _ => arg,
+    };
+    command.mut_args(blind).mut_subcommands(|inner| without(inner, variables))
 }
 
 /// The variables that the commands know, by name.

@@ -131,6 +131,12 @@ impl Account {
         Ok(())
     }
 
+    /// Looks at the account first, and connects to the store in it.
+    pub(super) async fn check_and_connect(&self) -> Result<EventStore, CliError> {
+        self.check().await?;
+        self.connect().await
+    }
+
     /// Makes the database ready, or says what is wrong with it, and connects.
     pub(super) async fn provision_and_connect(
         &self,

@@ -199,8 +199,13 @@ async fn work(
     out: &mut Output<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
-    account.check().await?;
-    let store = account.connect().await?;
+    // An account that does not answer is waited for, and nothing has begun that could be lost.
+    let connected = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Ok(()),
+        connected = Box::pin(account.check_and_connect()) => connected,
+    };
+    let store = connected?;
     let figures = Figures::default();
     let (counted, measured) = (store.clone(), figures.clone());
     exported.put(move || merged(counted.figures().into_iter().chain(measured.now())));

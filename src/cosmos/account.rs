@@ -13,9 +13,13 @@ use serde::Deserialize;
 use sha2::Sha256;
 use thiserror::Error;
 
-use super::{Signing, signing};
+use super::{Signing, is_loopback, signing};
 use crate::config::StoreOptions;
 
+/// The largest answer that is read: that of an account has a few thousand bytes.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// The variable by which the SDK takes a proxy of the environment, and without which it takes none.
+const PROXY_ALLOWED: &str = "AZURE_COSMOS_CONNECTION_POOL_IS_PROXY_ALLOWED";
 /// How long the account may take to answer: it is looked at while somebody waits for the start.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long an identity may take to give a token: the CLI that a developer is signed in to is slow.
@@ -72,9 +76,17 @@ pub enum AccountFault {
     /// There is no token: the identity is not there, or nobody is signed in.
     #[error("the identity gives no token: {0}")]
     NoToken(String),
-    /// The account refuses the identity or the key.
-    #[error("the account refuses the identity or the key ({0})")]
-    Denied(u16),
+    /// The account refuses the identity or the key, or does so because of the network or the clock.
+    #[error("the account refuses the identity or the key ({status})")]
+    Denied {
+        /// The HTTP status.
+        status: u16,
+        /// The clock of the service when it answered: requests are refused whose time is far from it.
+        served_at: Option<Timestamp>,
+    },
+    /// The account cannot answer at the moment.
+    #[error("the account cannot answer at the moment ({0})")]
+    Busy(u16),
     /// The account does not answer.
     #[error("the account does not answer: {0}")]
     Unreachable(String),
@@ -125,31 +137,35 @@ pub(crate) async fn read_account(
         Signing::Key(key) => signature(key.secret(), now)?,
         Signing::Tokens(tokens) => Box::pin(token(&*tokens)).await?,
     };
-    let client = reqwest::Client::builder()
-        .timeout(ANSWER_TIME_MAX)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(|error| AccountFault::Unreachable(plain(&error)))?;
-    let answer = client
+    let unreachable = |error: reqwest::Error| AccountFault::Unreachable(plain(&error));
+    let mut answer = client(&options.endpoint)
+        .map_err(unreachable)?
         .get(format!("{}/", options.endpoint.trim_end_matches('/')))
         .header("authorization", authorization)
         .header("x-ms-date", http_date(now)?)
         .header("x-ms-version", API_VERSION)
         .send()
         .await
-        .map_err(|error| AccountFault::Unreachable(plain(&error)))?;
+        .map_err(unreachable)?;
     let status = answer.status().as_u16();
     let served_at = answer.headers().get("date").and_then(|date| date.to_str().ok());
     let served_at = served_at.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
     let served_at = served_at.map(|date| date.timestamp());
     match status {
         200 => {}
-        401 | 403 => return Err(AccountFault::Denied(status)),
+        401 | 403 => return Err(AccountFault::Denied { status, served_at }),
+        408 | 429 | 500.. => return Err(AccountFault::Busy(status)),
         other => return Err(AccountFault::NoAccount(format!("it answers {other}"))),
     }
-    let body = answer.bytes().await.map_err(|error| AccountFault::Unreachable(plain(&error)))?;
-    let found: Answer = serde_json::from_slice(&body)
-        .map_err(|_| AccountFault::NoAccount("its answer is not that of an account".to_owned()))?;
+    let no_account = || AccountFault::NoAccount("its answer is not that of an account".to_owned());
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
+        if body.len().saturating_add(chunk.len()) > ANSWER_BYTES_MAX {
+            return Err(no_account());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let found: Answer = serde_json::from_slice(&body).map_err(|_| no_account())?;
     let names = |locations: Vec<Location>| locations.into_iter().map(|one| one.name).collect();
     Ok(AccountProperties {
         write_regions: names(found.writable_locations),
@@ -158,6 +174,19 @@ pub(crate) async fn read_account(
         consistency: found.user_consistency_policy.default_consistency_level,
         served_at,
     })
+}
+
+/// A client that goes the way that the SDK goes: what it finds is true for all other requests.
+fn client(endpoint: &str) -> reqwest::Result<reqwest::Client> {
+    let is_allowed =
+        std::env::var_os(PROXY_ALLOWED).is_some_and(|it| it.eq_ignore_ascii_case("true"));
+    let mut client = reqwest::Client::builder()
+        .timeout(ANSWER_TIME_MAX)
+        .redirect(reqwest::redirect::Policy::none());
+    if !is_allowed || is_loopback(endpoint) {
+        client = client.no_proxy();
+    }
+    client.build()
 }
 
 async fn token(tokens: &dyn TokenCredential) -> Result<String, AccountFault> {

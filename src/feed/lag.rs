@@ -99,6 +99,8 @@ pub struct ProcessorLag {
     pub parked: u64,
     /// The instances that work on it, sorted.
     pub hosts: Vec<String>,
+    /// Whether its ranges are all that there is: the leases of one that begins, or has lost some, are not.
+    pub is_whole: bool,
 }
 
 #[cfg(test)]
@@ -119,17 +121,25 @@ impl RangeLag {
 impl ProcessorLag {
     #[cfg(test)]
     pub(crate) fn new(processor: &str, ranges: Vec<RangeLag>, parked: u64) -> Self {
-        Self { processor: processor.to_owned(), ranges, parked, hosts: Vec::new() }
+        Self { processor: processor.to_owned(), ranges, parked, hosts: Vec::new(), is_whole: true }
     }
 
-    /// The lag of the range that is furthest behind; nothing where that of one is not known.
+    /// The lag of the range that is furthest behind; nothing where that of one is not known, or a lease lacks:
+    /// an autoscaler that reads 0 there would take the last host away that could make it.
     pub fn seconds(&self) -> Option<u64> {
+        if !self.is_whole {
+            return None;
+        }
         let all: Option<Vec<u64>> = self.ranges.iter().map(|range| range.lag_seconds).collect();
         all.map(|all| all.into_iter().max().unwrap_or_default())
     }
 
-    /// The transactions that are not done, of all ranges; nothing where those of one are not known.
+    /// The transactions that are not done, of all ranges; nothing where those of one are not known, or a lease
+    /// lacks.
     pub fn transactions(&self) -> Option<u64> {
+        if !self.is_whole {
+            return None;
+        }
         let all: Option<Vec<u64>> =
             self.ranges.iter().map(|range| range.lag_transactions).collect();
         all.map(|all| all.into_iter().fold(0, u64::saturating_add))
@@ -184,7 +194,8 @@ impl LagReader {
         let hosts = known.alive();
         let feed: Arc<dyn Feed> = Arc::<CosmosFeed>::clone(&self.feed);
         let ranges = known.ranges(&feed).await?;
-        Ok(Some(ProcessorLag { processor: name.to_owned(), ranges, parked, hosts }))
+        let (processor, is_whole) = (name.to_owned(), known.is_whole());
+        Ok(Some(ProcessorLag { processor, ranges, parked, hosts, is_whole }))
     }
 
     /// How far all processors are behind, by name. A query over all partitions of the container besides.
@@ -289,6 +300,20 @@ impl Known {
         let mut instances: Vec<String> = hosts.map(|host| host.document.instance.clone()).collect();
         instances.sort();
         instances
+    }
+
+    /// Whether the leases are of all that there is, without a gap. They are sorted.
+    fn is_whole(&self) -> bool {
+        let full = FeedRange::full();
+        let mut end = full.begin();
+        for lease in &self.leases {
+            let range = &lease.document.range;
+            if range.begin() > end {
+                return false;
+            }
+            end = end.max(range.end());
+        }
+        end >= full.end()
     }
 
     /// All ranges, asked for what is behind them.

@@ -1,14 +1,15 @@
 //! Whether the process is alive, and whether it can do its work.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::State, response::Response, routing::get};
 use serde::Serialize;
+use tokio::sync::Mutex;
 use utoipa::{OpenApi, ToSchema};
 
 use super::{
     answer,
-    limits::READY_TIME_MAX,
+    limits::{READY_FRESH, READY_TIME_MAX},
     openapi,
     parameters::Parameters,
     problem::{NOT_READY, Problem},
@@ -86,13 +87,42 @@ async fn ready(State(shared): State<Shared>, parameters: Parameters) -> Result<R
     {
         return Err(Problem::new(&NOT_READY, reason));
     }
+    match shared.readiness.of(&shared).await {
+        Ok(()) => answer::ok(&Health { status: "ready" }),
+        Err(reason) => Err(Problem::new(&NOT_READY, reason)),
+    }
+}
+
+/// What the store last said of itself. Everybody may ask for it, and as often as it pleases them; so those who
+/// ask at the same time, or a moment later, have the store asked once.
+#[derive(Debug, Default)]
+pub(super) struct Readiness(Mutex<Option<(Duration, Said)>>);
+
+/// Nothing, or why the store is not ready.
+type Said = Result<(), &'static str>;
+
+impl Readiness {
+    async fn of(&self, shared: &Shared) -> Said {
+        let mut last = self.0.lock().await;
+        if let Some((at, said)) = *last
+            && shared.elapsed().saturating_sub(at) < READY_FRESH
+        {
+            return said;
+        }
+        let said = probe(shared).await;
+        *last = Some((shared.elapsed(), said));
+        said
+    }
+}
+
+async fn probe(shared: &Shared) -> Said {
     let probe = Box::pin(shared.store.read_event(PROBED_STREAM, 1));
     match tokio::time::timeout(READY_TIME_MAX, probe).await {
-        Ok(Ok(_)) => answer::ok(&Health { status: "ready" }),
+        Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => {
             tracing::warn!(%error, "the store does not answer");
-            Err(Problem::new(&NOT_READY, "the store does not answer"))
+            Err("the store does not answer")
         }
-        Err(_) => Err(Problem::new(&NOT_READY, "the store does not answer in time")),
+        Err(_) => Err("the store does not answer in time"),
     }
 }

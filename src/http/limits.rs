@@ -37,6 +37,9 @@ pub const THROTTLE_RETRY_AFTER: Duration = Duration::from_secs(1);
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long the store may take to say that it is there.
 pub const READY_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long what the store said of itself is told again: platforms ask every few seconds, and whoever asks more
+/// often must not cost a request to the store each time.
+pub const READY_FRESH: Duration = Duration::from_secs(1);
 /// The events or streams of a page unless a request says how many.
 pub const PAGE_LIMIT_DEFAULT: u32 = 100;
 /// The most events or streams of a page. A page is held in memory; large events make it end earlier.

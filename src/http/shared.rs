@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-use super::{figures::Requests, limits::ServiceOptions, problem::Problem};
+use super::{figures::Requests, health::Readiness, limits::ServiceOptions, problem::Problem};
 use crate::{
     aggregate::{Repository, RepositoryOptions},
     clock::{Clock, SystemClock},
@@ -39,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) clock: SystemClock,
     /// What was answered so far.
     pub(super) answered: Requests,
+    pub(super) readiness: Readiness,
     /// The requests that may still begin.
     pub(super) requests: Arc<Semaphore>,
     /// The readers of the feed that may still begin to wait.
@@ -71,6 +72,7 @@ impl Inner {
             feeds: Arc::new(Semaphore::new(options.feeds_max)),
             options,
             answered: Requests::default(),
+            readiness: Readiness::default(),
             clock: SystemClock::new(),
             writes: ending.writes,
             stopping: ending.stopping,

@@ -23,7 +23,7 @@ const ROLE: &str = "give the identity the role Cosmos DB Built-in Data Contribut
                     some minutes until it counts)";
 
 /// Where the service failed.
-const ASK_AGAIN: &str = "ask again; if it stays, look at the state of the account";
+pub(super) const ASK_AGAIN: &str = "ask again; if it stays, look at the state of the account";
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -85,7 +85,13 @@ impl Finding {
 
 /// An account that lets nobody in.
 pub(super) fn denied(check: &'static str, fault: &AccountFault) -> Finding {
-    Finding::failed(check, fault.to_string(), ROLE)
+    let mend = match fault {
+        AccountFault::Denied { status: 403, .. } => format!(
+            "let this machine in where the account's firewall or private endpoint keeps it out; otherwise {ROLE}"
+        ),
+        _ => format!("with a key: set the setting key; otherwise {ROLE}"),
+    };
+    Finding::failed(check, fault.to_string(), mend)
 }
 
 /// Write regions and consistency.
@@ -138,8 +144,8 @@ pub(super) fn of_region(region: Option<&str>, account: &AccountProperties) -> Fi
 }
 
 /// The clock of this machine against that of the service, which tells whole seconds.
-pub(super) fn of_clock(account: &AccountProperties, asked: Timestamp, took: Duration) -> Finding {
-    let Some(served) = account.served_at else {
+pub(super) fn of_clock(served: Option<Timestamp>, asked: Timestamp, took: Duration) -> Finding {
+    let Some(served) = served else {
         return Finding::skipped("clock", "the service does not tell the time");
     };
     // The answer was made between the question and its arrival, and its time is cut to the second.

@@ -21,7 +21,7 @@ pub(super) const EMBEDDED: [(&str, &str); 6] = [
 /// The file with the names of what is left out.
 const IGNORE_FILE: &str = ".funcignore";
 /// What is left out in any case: settings of one machine, with keys in them.
-const NEVER: [&str; 3] = ["local.settings.json", IGNORE_FILE, ".git/"];
+const NEVER: [&str; 4] = ["local.settings.json", ".env", IGNORE_FILE, ".git/"];
 /// How deep folders may be: more is not an app root.
 const DEPTH_MAX: usize = 8;
 /// How many files there may be: a folder with more is not an app root.
@@ -157,6 +157,7 @@ mod tests {
             ("a/notes", true),
             ("local.settings.json", false),
             ("a/local.settings.json", false),
+            (".env", false),
             (".funcignore", false),
             (".git", true),
         ] {

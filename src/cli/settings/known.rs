@@ -1,4 +1,7 @@
 //! The settings that there are: those of all commands.
+//!
+//! Kubernetes gives every container variables about every service of its namespace (service links), named after
+//! the service: those of a service `cosmos-es` begin as our own. They are told by coming together.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,6 +14,8 @@ use super::{PREFIX, Refusal, setting, variable};
 
 /// Variables with the prefix that belong to others: the example clients read them.
 const FOREIGN: [&str; 1] = ["COSMOS_ES_URL"];
+/// What every service link of a service comes with, behind the name of the service.
+const SERVICE: &str = "_SERVICE_HOST";
 /// From this likeness on a name is offered for a misspelt one.
 const LIKENESS_MIN: f64 = 0.8;
 /// The setting that says where the file is; it cannot stand in one.
@@ -55,19 +60,19 @@ impl Known {
     }
 
     /// Refuses variables that no command knows.
-    pub(super) fn check_variables(
-        &self,
-        variables: impl IntoIterator<Item = OsString>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn check_variables(&self, variables: &BTreeSet<OsString>) -> Result<(), Refusal> {
+        let services: Vec<&str> =
+            variables.iter().filter_map(|name| name.to_str()?.strip_suffix(SERVICE)).collect();
         for name in variables {
             let Some(text) = name.to_str().filter(|text| text.starts_with(PREFIX)) else {
                 continue;
             };
-            let is_known = setting(&name).is_some_and(|name| self.0.contains_key(&name));
+            let is_known = setting(name).is_some_and(|name| self.0.contains_key(&name));
             // Only as it is written in the help: variables are told apart by their case.
-            let is_exact = setting(&name).is_some_and(|setting| variable(&setting) == text);
-            if !(is_exact && is_known || FOREIGN.contains(&text)) {
-                let offer = self.offer(&setting(&name).unwrap_or_default(), variable);
+            let is_exact = setting(name).is_some_and(|setting| variable(&setting) == text);
+            let is_link = services.iter().any(|service| is_service_link(text, service));
+            if !(is_exact && is_known || FOREIGN.contains(&text) || is_link) {
+                let offer = self.offer(&setting(name).unwrap_or_default(), variable);
                 return Err(Refusal::Settings(format!("there is no setting {text}{offer}")));
             }
         }
@@ -94,6 +99,20 @@ impl Known {
             None => String::new(),
         }
     }
+}
+
+/// Whether a variable has the form of a service link of this service: `X_SERVICE_HOST`, `X_SERVICE_PORT`,
+/// `X_SERVICE_PORT_NAME`, `X_PORT`, and `X_PORT_80_TCP` by itself and with `_PROTO`, `_PORT` and `_ADDR`.
+fn is_service_link(variable: &str, service: &str) -> bool {
+    let Some(rest) = variable.strip_prefix(service) else { return false };
+    if [SERVICE, "_SERVICE_PORT", "_PORT"].contains(&rest) || rest.starts_with("_SERVICE_PORT_") {
+        return true;
+    }
+    let mut parts = rest.strip_prefix("_PORT_").unwrap_or_default().split('_');
+    let port = parts.next().is_some_and(|port| port.parse::<u16>().is_ok());
+    let protocol = parts.next().is_some_and(|it| ["TCP", "UDP", "SCTP"].contains(&it));
+    let more = parts.next().is_none_or(|it| ["PROTO", "PORT", "ADDR"].contains(&it));
+    port && protocol && more && parts.next().is_none()
 }
 
 fn collect(command: &Command, known: &mut BTreeMap<String, Takes>) {

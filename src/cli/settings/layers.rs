@@ -32,9 +32,10 @@ pub(super) struct FromFile {
 
 impl Given {
     /// Looks at a command line that may still lack something, or be wrong.
-    pub(super) fn look(args: &[OsString]) -> Result<Self, Refusal> {
-        let mut command = Cli::command().ignore_errors(true);
-        let mut matches = command.clone().try_get_matches_from(args)?;
+    pub(super) fn look(args: &[OsString], command: &Command) -> Result<Self, Refusal> {
+        let mut matches = command.clone().ignore_errors(true).try_get_matches_from(args)?;
+        // With all variables, which are what settings are found by.
+        let mut command = Cli::command();
         command.build();
         while let Some((name, inner)) = matches.remove_subcommand() {
             let Some(found) = command.find_subcommand(name) else { break };
@@ -74,9 +75,8 @@ impl Given {
 
     /// Whether the command line is fine by itself, so that the file must be what is wrong. What only the
     /// file gives may be missing.
-    pub(super) fn is_fine(&self, all: &[OsString], from_file: &[FromFile]) -> bool {
-        debug_assert!(all.len() >= self.args.len(), "the file only adds arguments");
-        if Cli::command().try_get_matches_from(&self.args).is_ok() {
+    pub(super) fn is_fine(&self, command: &Command, from_file: &[FromFile]) -> bool {
+        if command.clone().try_get_matches_from(&self.args).is_ok() {
             return true;
         }
         // It may be one of the file's that is wrong, and another one that the command cannot do without.
@@ -84,7 +84,7 @@ impl Given {
             let mut args = self.args.clone();
             let others = from_file.iter().filter(|one| *one != left_out);
             insert(&mut args, others.flat_map(|one| one.arguments.clone()));
-            Cli::command().try_get_matches_from(&args).is_ok()
+            command.clone().try_get_matches_from(&args).is_ok()
         };
         from_file.iter().any(without)
     }

@@ -1,7 +1,6 @@
 //! The settings of a command as they are, and where each is from.
 
 use clap::{ArgMatches, Command, CommandFactory as _, parser::ValueSource};
-use reqwest::Url;
 use serde::Serialize;
 
 use super::{setting, variable};
@@ -41,22 +40,6 @@ impl Source {
     }
 }
 
-/// A value without what may be a secret in it: of a URL the user, the password and the query.
-fn without_secret(value: String) -> String {
-    let Ok(mut url) = value.parse::<Url>() else { return value };
-    let has_secret =
-        !url.username().is_empty() || url.password().is_some() || url.query().is_some();
-    if !has_secret {
-        return value;
-    }
-    if url.query().is_some() {
-        url.set_query(Some(HIDDEN));
-    }
-    // A URL that can have none has none.
-    let _is_without = url.set_username("").is_ok() && url.set_password(None).is_ok();
-    url.to_string()
-}
-
 /// The settings of the command that was given, sorted by name, without secrets.
 pub(in crate::cli) fn shown(matches: &ArgMatches, from_file: &[&str]) -> Vec<Shown> {
     let mut command: Command = Cli::command();
@@ -82,13 +65,26 @@ pub(in crate::cli) fn shown(matches: &ArgMatches, from_file: &[&str]) -> Vec<Sho
         let count = || matches.try_get_one::<u8>(id).ok().flatten().map(u8::to_string);
         let is_count = matches!(arg.get_action(), clap::ArgAction::Count);
         let value = if is_count { count() } else { raw };
-        let value = value.map(|value| match value {
-            _ if arg.is_hide_env_values_set() => HIDDEN.to_owned(),
-            value => without_secret(value),
-        });
+        let is_secret = arg.is_hide_env_values_set();
+        let value =
+            value.map(|value| if is_secret { HIDDEN.to_owned() } else { without_secrets(&value) });
         Some(Shown { variable: variable(&name), name, value, source })
     };
     let mut shown: Vec<Shown> = command.get_arguments().filter_map(one).collect();
     shown.sort_by(|a, b| a.name.cmp(&b.name));
     shown
+}
+
+/// A value without what is secret in addresses: whoever takes events may have its key in the query.
+pub(super) fn without_secrets(value: &str) -> String {
+    let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
+    let (place, query) = match rest.split_once('?') {
+        Some((place, _)) => (place, format!("?{HIDDEN}")),
+        None => (rest, String::new()),
+    };
+    let (user, host) = match place.rsplit_once('@') {
+        Some((_, host)) => (format!("{HIDDEN}@"), host),
+        None => (String::new(), place),
+    };
+    format!("{scheme}://{user}{host}{query}")
 }

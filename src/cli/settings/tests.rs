@@ -104,6 +104,37 @@ fn variables_that_no_command_knows_are_refused() {
 }
 
 #[test]
+fn service_links_of_kubernetes_are_no_settings() {
+    let with = |names: &[&str]| {
+        parse(&["cosmos-es", "stats"].map(OsString::from), names.iter().map(OsString::from))
+    };
+    // What a service with the ports 8080 and metrics brings into every container beside it.
+    for service in ["COSMOS_ES", "COSMOS_ES_API"] {
+        let names = [
+            "SERVICE_HOST",
+            "SERVICE_PORT",
+            "SERVICE_PORT_METRICS",
+            "PORT",
+            "PORT_8080_TCP",
+            "PORT_8080_TCP_PROTO",
+            "PORT_8080_TCP_PORT",
+            "PORT_8080_TCP_ADDR",
+        ]
+        .map(|name| format!("{service}_{name}"));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert!(with(&names).is_ok(), "{service}");
+        let (_, alone) = names.split_first().unwrap();
+        assert!(with(alone).is_err(), "{service}: without the address they are nobody's");
+    }
+    for wrong in
+        ["COSMOS_ES_LISTN", "COSMOS_ES_PORTS", "COSMOS_ES_PORT_X_TCP", "COSMOS_ES_API_PORT"]
+    {
+        let said = with(&["COSMOS_ES_SERVICE_HOST", wrong]).unwrap_err().to_string();
+        assert!(said.starts_with(&format!("there is no setting {wrong}")), "{said}");
+    }
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let file = "endpoint = \"http://localhost:1\"\nkey = \"c2VjcmV0\"";
     let cli = with_file(file, &["config", "show"]).unwrap();
@@ -138,6 +169,24 @@ fn what_events_hold_is_not_in_debug() {
     ];
     let cli = with_file("", &arguments).unwrap();
     assert!(!format!("{cli:?}").contains("c2VjcmV0"), "{cli:?}");
+}
+
+#[test]
+fn secrets_in_addresses_are_not_shown() {
+    let args = ["cosmos-es", "config", "show", "--worker-to", "https://a.example/b?code=c2VjcmV0"];
+    let cli = parse(&args.map(OsString::from), []).unwrap();
+    assert_eq!(setting_of(&cli, "worker-to").0.as_deref(), Some("https://a.example/b?(hidden)"));
+    for wrong in ["https://u:c2VjcmV0@a.example/", "ftp://a.example/?code=c2VjcmV0"] {
+        let typed = ["cosmos-es", "serve", "--worker-to", wrong].map(OsString::from);
+        let typed = parse(&typed, []).unwrap_err().to_string();
+        let of_file = refusal(&format!("worker-to = \"{wrong}\""), &["serve"]);
+        for said in [typed, of_file] {
+            assert!(said.contains("a.example") && !said.contains("c2VjcmV0"), "{said}");
+        }
+    }
+    for plain in ["views", "127.0.0.1:1", "https://a.example/b", "api://a,api://b", "a?b", "a@b"] {
+        assert_eq!(shown::without_secrets(plain), plain);
+    }
 }
 
 #[test]

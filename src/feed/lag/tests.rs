@@ -128,9 +128,35 @@ fn a_processor_is_as_far_behind_as_its_worst_range() {
         ranges: ranges.to_vec(),
         parked: 0,
         hosts: Vec::new(),
+        is_whole: true,
     };
     assert_eq!((lag.seconds(), lag.transactions()), (Some(9), Some(8)));
     assert_eq!((lag.count(RangeState::Working), lag.count(RangeState::Idle)), (2, 1));
+    lag.is_whole = false;
+    assert_eq!((lag.seconds(), lag.transactions()), (None, None));
+    lag.is_whole = true;
     lag.ranges.push(line(&known, None));
     assert_eq!((lag.seconds(), lag.transactions()), (None, None));
+}
+
+#[test]
+fn a_processor_that_lacks_a_lease_is_not_whole() {
+    let of = |ranges: &[(&str, &str)]| {
+        let mut known = known(1, 1, |_, _| {});
+        let lease = known.leases.remove(0);
+        for (begin, end) in ranges {
+            let mut lease = lease.clone();
+            lease.document.range = FeedRange::new(*begin, *end).unwrap();
+            known.leases.push(lease);
+        }
+        known.is_whole()
+    };
+    for whole in
+        [&[("", "FF")][..], &[("", "55"), ("55", "FF")], &[("", "AA"), ("", "55"), ("55", "FF")]]
+    {
+        assert!(of(whole), "{whole:?}");
+    }
+    for part in [&[][..], &[("", "55")], &[("55", "FF")], &[("", "55"), ("66", "FF")]] {
+        assert!(!of(part), "{part:?}");
+    }
 }

@@ -194,3 +194,61 @@ fn a_region_that_the_account_has_not_is_a_warning() {
     let (_, found) = doctor(&stub.endpoint(), &["--region", "East Asia"]);
     assert_eq!(state(&found, "region"), "warning");
 }
+
+#[test]
+fn a_clock_for_which_requests_are_refused_is_found() {
+    let stub = Stub::new("403 Forbidden", "Mon, 01 Jan 2024 00:00:00 GMT", &json!({}));
+    let (code, found) = doctor(&stub.endpoint(), &[]);
+    assert_eq!((code, state(&found, "identity")), (1, "failed"));
+    assert_eq!(state(&found, "clock"), "failed");
+    let identity = found.iter().find(|one| one["check"] == "identity").unwrap();
+    assert!(identity["mend"].as_str().unwrap().contains("firewall"), "{identity}");
+}
+
+#[test]
+fn an_account_that_is_busy_is_not_said_to_be_none() {
+    for status in ["429 Too Many Requests", "503 Service Unavailable"] {
+        let stub = Stub::new(status, "Mon, 01 Jan 2024 00:00:00 GMT", &json!({}));
+        let (code, found) = doctor(&stub.endpoint(), &[]);
+        assert_eq!((code, state(&found, "endpoint")), (1, "failed"), "{status}");
+        let endpoint = found.iter().find(|one| one["check"] == "endpoint").unwrap();
+        assert!(endpoint["mend"].as_str().unwrap().starts_with("ask again"), "{endpoint}");
+    }
+}
+
+#[test]
+fn an_answer_without_an_end_is_not_held() {
+    let body = json!({"id": "x".repeat(8 * 1024 * 1024), "userConsistencyPolicy": {"defaultConsistencyLevel": "Session"}});
+    let stub = Stub::new("200 OK", "Mon, 01 Jan 2024 00:00:00 GMT", &body);
+    let (code, found) = doctor(&stub.endpoint(), &[]);
+    assert_eq!((code, state(&found, "endpoint")), (1, "failed"));
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_not_asked_for_what_is_on_this_machine() {
+    let stub = Stub::account(&["West Europe"], "Session");
+    let output = program(&["doctor", "--endpoint", &stub.endpoint(), "--output", "json"])
+        .env("HTTP_PROXY", "http://127.0.0.1:9")
+        .env("http_proxy", "http://127.0.0.1:9")
+        .env("AZURE_COSMOS_CONNECTION_POOL_IS_PROXY_ALLOWED", "true")
+        .output()
+        .unwrap();
+    let found: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(state(&found, "endpoint"), "ok");
+}
+
+#[cfg(unix)]
+#[test]
+fn whoever_waits_for_an_account_that_does_not_answer_stops_when_told() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    for command in ["serve", "worker"] {
+        let mut running = program(&[command, "--endpoint", &endpoint]).spawn().unwrap();
+        // It asks now, and is not answered.
+        let (_asking, _) = silent.accept().unwrap();
+        let id = running.id().to_string();
+        assert!(std::process::Command::new("kill").arg(&id).status().unwrap().success());
+        // Whoever waits on says in the end that the account does not answer.
+        assert_eq!(running.wait().unwrap().code(), Some(0), "{command}");
+    }
+}

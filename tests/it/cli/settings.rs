@@ -59,6 +59,9 @@ fn settings_that_do_not_go_together_refuse_the_start_by_name() {
         (&["--key", "c2VjcmV0"], &["key", "endpoint"]),
         (&["--region", "West Europe"], &["region", "endpoint"]),
         (&["--endpoint", azure, "--store-port", "1"], &["store-port", "endpoint"]),
+        (&["--endpoint", "AccountEndpoint=https://a/;AccountKey=c2VjcmV0;"], &["endpoint"]),
+        (&["--endpoint", "https://u:c2VjcmV0@a.documents.azure.com"], &["endpoint"]),
+        (&["--endpoint", "http://account.documents.azure.com"], &["endpoint", "loopback"]),
         (&["--processor", "p"], &["--processor", "--worker-to"]),
         (&["--listen", "0.0.0.0:1"], &["0.0.0.0:1", "access"]),
         (&["--access", "none,keys"], &["access"]),
@@ -98,6 +101,42 @@ fn a_misspelt_variable_refuses_every_command() {
     assert_eq!(run.status.code(), Some(2));
     let said = String::from_utf8(run.stderr).unwrap();
     assert!(said.contains("COSMOS_ES_LISTN") && said.contains("COSMOS_ES_LISTEN?"), "{said}");
+}
+
+#[test]
+fn an_empty_variable_is_none() {
+    let place = Place::new();
+    let file = place.file("settings.toml", "database = \"of-file\"\nlog-format = \"json\"\n");
+    let mut command = program(&["config", "show", "--output", "json", "--config", &file]);
+    // Of every kind: text, path, list of words, address, number, count, secret.
+    for name in [
+        "ENDPOINT",
+        "DATA_DIR",
+        "DATABASE",
+        "ACCESS",
+        "HOSTS",
+        "LISTEN",
+        "STORE_PORT",
+        "VERBOSE",
+        "KEY",
+        "CREDENTIAL",
+        "ACCESS_KEYS",
+        "WORKER_TO",
+        "WORKER_INSTANCE",
+        "PROCESSOR",
+        "LOG_FORMAT",
+        "CONFIG",
+    ] {
+        command.env(format!("COSMOS_ES_{name}"), "");
+    }
+    let run = command.output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let shown: Vec<serde_json::Value> = serde_json::from_slice(&run.stdout).unwrap();
+    let from_file: Vec<_> = shown.iter().filter(|one| one["source"] == "file").collect();
+    assert_eq!(from_file.len(), 2, "{from_file:?}");
+    assert!(shown.iter().all(|one| one["source"] != "variable"), "{shown:?}");
+    let endpoint = shown.iter().find(|one| one["name"] == "endpoint").unwrap();
+    assert_eq!(endpoint["value"], serde_json::Value::Null);
 }
 
 #[test]

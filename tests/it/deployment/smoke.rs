@@ -10,10 +10,13 @@ use crate::{
     tools::are_there,
 };
 
-const KEY: &str = "0123456789abcdef0123456789abcdef";
+/// With what a shell or a file of settings could take for its own.
+const KEY: &str = r#"0123456789"abcdef\0123$456789'abcdef"#;
 
 fn serve(place: &Place, more: &[&str]) -> (Running, String) {
-    let keys = format!(r#"[{{"name":"all","key":"{KEY}","scopes":["read","write","admin"]}}]"#);
+    let keys =
+        serde_json::json!([{"name": "all", "key": KEY, "scopes": ["read", "write", "admin"]}]);
+    let keys = keys.to_string();
     let file = place.file("keys.json", &keys);
     let args = ["serve", "--listen", "127.0.0.1:0", "--store-port", "0", "--output", "json"];
     let access = ["--access", "keys", "--access-keys-file", &file];

@@ -100,9 +100,13 @@ fn a_package_has_what_it_must_and_nothing_else() {
     ] {
         fs::copy(format!("{FUNCTIONS}/{name}"), format!("{root}/{name}")).unwrap();
     }
-    for name in
-        ["local.settings.json", ".vscode/settings.json", "README.md", "lag/local.settings.json"]
-    {
+    for name in [
+        "local.settings.json",
+        ".env",
+        ".vscode/settings.json",
+        "README.md",
+        "lag/local.settings.json",
+    ] {
         fs::write(format!("{root}/{name}"), "a secret").unwrap();
     }
     fs::write(format!("{root}/lag/notes.txt"), "more").unwrap();
@@ -154,4 +158,18 @@ fn a_program_alone_makes_its_package() {
         let _parsed: Value = serde_json::from_slice(&content).unwrap();
         assert_eq!(content, fs::read(format!("{FUNCTIONS}/{name}")).unwrap(), "{name}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_place_of_a_package_is_not_followed() {
+    let place = Place::new();
+    let (binary, other) = (place.file("program", "MZ"), place.file("other", "precious"));
+    let out = place.path("a.zip");
+    std::os::unix::fs::symlink(&other, format!("{out}.part")).unwrap();
+    let ran = place.run(&["package", "functions", "--out", &out, "--binary", &binary]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(fs::read_to_string(&other).unwrap(), "precious");
+    assert!(fs::symlink_metadata(&out).unwrap().is_file());
+    assert!(!Path::new(&format!("{out}.part")).exists());
 }

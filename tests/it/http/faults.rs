@@ -74,7 +74,23 @@ async fn nothing_of_the_store_gets_into_a_problem() {
     assert_eq!(served.get("/healthz").await.ok(200)["status"], "alive");
     served.get("/readyz").await.problem(503, "not-ready");
     served.fixture.control().clear_faults();
-    served.get("/readyz").await.ok(200);
+    // What the store said last is told for a moment.
+    until(async || served.get("/readyz").await.status == 200).await;
+}
+
+#[tokio::test]
+async fn those_who_ask_whether_it_is_ready_do_not_flood_the_store() {
+    let served = Served::new().await;
+    // Longer than all of them take to ask.
+    let delay = Fault::new(FaultAction::Delay { ms: 1000 });
+    served.fixture.control().inject(delay.on_kind("read_item").times(1)).unwrap();
+    let before = served.control().counts().of("read_item");
+    let asking = (0..64).map(|_| served.get("/readyz"));
+    for answer in futures::future::join_all(asking).await {
+        answer.ok(200);
+    }
+    let asked = served.control().counts().of("read_item").saturating_sub(before);
+    assert!(asked <= 2, "the store was asked {asked} times");
 }
 
 #[tokio::test]

@@ -29,8 +29,8 @@ fn a_region_is_compared_as_the_service_does() {
 #[test]
 fn a_clock_is_wrong_by_what_the_answer_cannot_explain() {
     let of = |served: &str, asked: &str, took| {
-        let account = account("Session", Some(served));
-        of_clock(&account, asked.parse().unwrap(), Duration::from_millis(took))
+        let served = served.parse().unwrap();
+        of_clock(Some(served), asked.parse().unwrap(), Duration::from_millis(took))
     };
     let at = "2026-11-20T10:00:00Z";
     // The time of the service is cut to the second, and the answer takes its time.
@@ -45,7 +45,7 @@ fn a_clock_is_wrong_by_what_the_answer_cannot_explain() {
     assert!(ahead.found.contains("8000 ms ahead of"), "{}", ahead.found);
     assert_eq!(of(at, "2026-11-20T10:20:00Z", 10).state, State::Failed);
     assert_eq!(of(at, "2026-11-20T09:40:00Z", 10).state, State::Failed);
-    let silent = of_clock(&account("Session", None), at.parse().unwrap(), Duration::ZERO);
+    let silent = of_clock(None, at.parse().unwrap(), Duration::ZERO);
     assert_eq!(silent.state, State::Skipped);
 }
 
@@ -63,7 +63,7 @@ fn permissions_that_lack_are_named_with_their_container() {
 #[test]
 fn every_failure_says_how_to_mend_it() {
     let unfit = ProvisionError::Unfit { database: "d".to_owned(), problems: vec!["x".to_owned()] };
-    let denied = denied("identity", &AccountFault::Denied(403));
+    let denied = denied("identity", &AccountFault::Denied { status: 403, served_at: None });
     for finding in [of_containers(&Err(unfit), false), denied] {
         assert_eq!(finding.state, State::Failed);
         assert!(finding.mend.is_some_and(|mend| mend.len() > 10));
