@@ -25,8 +25,9 @@ use crate::{
 
 const EXAMPLES: &str = "\
 The store is embedded in the process, in --data-dir, unless --endpoint names an account. It listens on
-loopback only, unless --access says whom it answers: who has an API key, or a token of Entra. With --output json one line is printed when it is ready: http, store, dataDir, openapi and
-worker. Ctrl-C lets requests that have begun end, for 10 seconds at most, and then the worker.
+loopback only, unless --access says whom it answers: who has an API key, or a token of Entra. With --output
+json one line is printed when it is ready: http, store, dataDir, openapi and worker. Ctrl-C lets requests
+that have begun end, for 10 seconds at most, and then the worker.
 
 Inside is a worker that keeps the read models up to date, together with any `cosmos-es worker` beside it
 (`cosmos-es projections list` shows how far they are). --worker-to count or a URL makes it a worker of the

@@ -15,4 +15,5 @@ mod projections;
 mod read;
 mod settings;
 mod shared_log;
+mod stub;
 mod worker;

@@ -148,7 +148,7 @@ fn secrets_in_urls_are_not_shown() {
     for (name, url, shown) in [
         ("worker-to", "https://a:1/b?code=c2VjcmV0", "https://a:1/b?(hidden)"),
         ("worker-to", "https://a:1", "https://a:1"),
-        ("otlp-endpoint", "https://u:c2VjcmV0@a:1/b", "https://a:1/b"),
+        ("otlp-endpoint", "https://u:c2VjcmV0@a:1/b", "https://(hidden)@a:1/b"),
     ] {
         let cli = with_file(&format!("{name} = \"{url}\""), &["config", "show"]).unwrap();
         assert_eq!(setting_of(&cli, name), (Some(shown.to_owned()), "file"));

@@ -1,81 +1,34 @@
 //! `doctor`, and what `serve` and `worker` refuse to start on.
 
-use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
-};
+use std::net::TcpListener;
 
 use cosmos_event_store::provision;
 use cosmos_local::LocalCosmos;
 use serde_json::{Value, json};
 
-use super::program::{Place, Ran, program};
+use super::{
+    program::{Place, Ran, program},
+    stub::Stub,
+};
 use crate::fixture::{DATABASE, options};
 
-/// Something that answers every request in the same way: an account that is not as it should be.
-struct Stub {
-    address: SocketAddr,
-    stop: Arc<AtomicBool>,
-    answering: Option<JoinHandle<()>>,
+/// The day at which the clock of a stub stands.
+const LONG_AGO: &str = "Mon, 01 Jan 2024 00:00:00 GMT";
+
+/// Something that answers as an account would, with the clock at a day long ago.
+fn stub(status: &str, body: &Value) -> Stub {
+    Stub::new(&format!("{status}\r\nDate: {LONG_AGO}"), &body.to_string())
 }
 
-impl Stub {
-    fn new(status: &str, date: &str, body: &Value) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let body = body.to_string();
-        let answer = format!(
-            "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: \
-             close\r\n\r\n{body}",
-            body.len()
-        );
-        let answering = std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if stopped.load(Ordering::Relaxed) {
-                    return;
-                }
-                let mut stream = stream.unwrap();
-                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-                while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
-                // Whoever has asked may have gone away.
-                let _answered = stream.write_all(answer.as_bytes()).is_ok();
-            }
-        });
-        Self { address, stop, answering: Some(answering) }
-    }
-
-    /// An account with these write regions and this consistency, whose clock stands at a day long ago or not.
-    fn account(regions: &[&str], consistency: &str) -> Self {
-        let locations: Vec<Value> = regions.iter().map(|name| json!({"name": name})).collect();
-        let date = "Mon, 01 Jan 2024 00:00:00 GMT";
-        let body = json!({
-            "id": "stub", "writableLocations": locations, "readableLocations": locations,
-            "enableMultipleWriteLocations": regions.len() > 1,
-            "userConsistencyPolicy": {"defaultConsistencyLevel": consistency},
-        });
-        Self::new("200 OK", date, &body)
-    }
-
-    fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
-    }
-}
-
-impl Drop for Stub {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        drop(TcpStream::connect(self.address));
-        if let Some(answering) = self.answering.take() {
-            answering.join().unwrap();
-        }
-    }
+/// An account with these write regions and this consistency.
+fn account(regions: &[&str], consistency: &str) -> Stub {
+    let locations: Vec<Value> = regions.iter().map(|name| json!({"name": name})).collect();
+    let body = json!({
+        "id": "stub", "writableLocations": locations, "readableLocations": locations,
+        "enableMultipleWriteLocations": regions.len() > 1,
+        "userConsistencyPolicy": {"defaultConsistencyLevel": consistency},
+    });
+    stub("200 OK", &body)
 }
 
 fn run(args: &[&str]) -> Ran {
@@ -162,8 +115,8 @@ async fn a_wrong_key_is_told_from_an_endpoint_that_is_not_there() {
 #[test]
 fn an_account_that_could_lose_events_is_named_and_not_started_on() {
     for (stub, wrong) in [
-        (Stub::account(&["West Europe", "North Europe"], "Session"), "write regions"),
-        (Stub::account(&["West Europe"], "Eventual"), "consistency"),
+        (account(&["West Europe", "North Europe"], "Session"), "write regions"),
+        (account(&["West Europe"], "Eventual"), "consistency"),
     ] {
         let endpoint = stub.endpoint();
         let (code, found) = doctor(&endpoint, &[]);
@@ -182,7 +135,7 @@ fn what_is_no_account_is_said_to_be_none() {
     for (status, body) in
         [("200 OK", json!({"hello": 1})), ("404 Not Found", json!({})), ("302 Found", json!({}))]
     {
-        let stub = Stub::new(status, "Mon, 01 Jan 2024 00:00:00 GMT", &body);
+        let stub = stub(status, &body);
         let (code, found) = doctor(&stub.endpoint(), &[]);
         assert_eq!((code, state(&found, "endpoint")), (1, "failed"), "{status}");
     }
@@ -190,14 +143,14 @@ fn what_is_no_account_is_said_to_be_none() {
 
 #[test]
 fn a_region_that_the_account_has_not_is_a_warning() {
-    let stub = Stub::account(&["West Europe"], "Session");
+    let stub = account(&["West Europe"], "Session");
     let (_, found) = doctor(&stub.endpoint(), &["--region", "East Asia"]);
     assert_eq!(state(&found, "region"), "warning");
 }
 
 #[test]
 fn a_clock_for_which_requests_are_refused_is_found() {
-    let stub = Stub::new("403 Forbidden", "Mon, 01 Jan 2024 00:00:00 GMT", &json!({}));
+    let stub = stub("403 Forbidden", &json!({}));
     let (code, found) = doctor(&stub.endpoint(), &[]);
     assert_eq!((code, state(&found, "identity")), (1, "failed"));
     assert_eq!(state(&found, "clock"), "failed");
@@ -208,7 +161,7 @@ fn a_clock_for_which_requests_are_refused_is_found() {
 #[test]
 fn an_account_that_is_busy_is_not_said_to_be_none() {
     for status in ["429 Too Many Requests", "503 Service Unavailable"] {
-        let stub = Stub::new(status, "Mon, 01 Jan 2024 00:00:00 GMT", &json!({}));
+        let stub = stub(status, &json!({}));
         let (code, found) = doctor(&stub.endpoint(), &[]);
         assert_eq!((code, state(&found, "endpoint")), (1, "failed"), "{status}");
         let endpoint = found.iter().find(|one| one["check"] == "endpoint").unwrap();
@@ -219,14 +172,14 @@ fn an_account_that_is_busy_is_not_said_to_be_none() {
 #[test]
 fn an_answer_without_an_end_is_not_held() {
     let body = json!({"id": "x".repeat(8 * 1024 * 1024), "userConsistencyPolicy": {"defaultConsistencyLevel": "Session"}});
-    let stub = Stub::new("200 OK", "Mon, 01 Jan 2024 00:00:00 GMT", &body);
+    let stub = stub("200 OK", &body);
     let (code, found) = doctor(&stub.endpoint(), &[]);
     assert_eq!((code, state(&found, "endpoint")), (1, "failed"));
 }
 
 #[test]
 fn a_proxy_of_the_environment_is_not_asked_for_what_is_on_this_machine() {
-    let stub = Stub::account(&["West Europe"], "Session");
+    let stub = account(&["West Europe"], "Session");
     let output = program(&["doctor", "--endpoint", &stub.endpoint(), "--output", "json"])
         .env("HTTP_PROXY", "http://127.0.0.1:9")
         .env("http_proxy", "http://127.0.0.1:9")
