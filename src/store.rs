@@ -35,7 +35,7 @@ pub(crate) use self::document::read_event;
 pub use self::{
     account::{
         AccountError, AccountFault, AccountProperties, CONSISTENCY_LEVELS, account_problems,
-        account_properties, check_account,
+        account_properties, check_account, write_region_problems,
     },
     append::{AppendOptions, BATCH_BYTES_MAX, BATCH_OPERATIONS_MAX, WINNING_EVENTS_MAX},
     changes::{CONTINUATION_BYTES_MAX, Changes, ChangesFrom, ChangesPage},

@@ -81,6 +81,13 @@ pub(super) enum CredentialKind {
     Key,
 }
 
+impl CredentialKind {
+    /// Who signs where nobody says who does.
+    fn default_at(is_loopback: bool) -> Self {
+        if is_loopback { Self::Key } else { Self::DeveloperTools }
+    }
+}
+
 /// Where the store is.
 #[derive(Debug, Clone, Args)]
 pub struct TargetArgs {
@@ -153,12 +160,12 @@ impl TargetArgs {
     }
 
     /// What settings are that nobody has given and that have no fixed default.
-    pub(super) fn settled(&self) -> Vec<(&'static str, String)> {
-        match &self.endpoint {
-            None => vec![("data-dir", DATA_DIR_DEFAULT.to_owned())],
-            Some(endpoint) if is_loopback(endpoint) => vec![("credential", "key".to_owned())],
-            Some(_) => vec![("credential", "developer-tools".to_owned())],
-        }
+    pub(super) fn defaults(&self) -> Vec<(&'static str, String)> {
+        let Some(endpoint) = &self.endpoint else {
+            return vec![("data-dir", DATA_DIR_DEFAULT.to_owned())];
+        };
+        let kind = CredentialKind::default_at(is_loopback(endpoint)).to_possible_value();
+        kind.map(|kind| ("credential", kind.get_name().to_owned())).into_iter().collect()
     }
 
     /// What says something about an account says nothing about the embedded store.
@@ -180,15 +187,14 @@ impl TargetArgs {
     fn credential(&self, is_loopback: bool) -> Result<Credential, CliError> {
         let kind = match self.credential {
             Some(kind) => kind,
-            None if is_loopback => CredentialKind::Key,
-            None if self.key.is_some() => {
+            None if !is_loopback && self.key.is_some() => {
                 // A key opens everything to whoever has it, and nobody can say who that was.
                 return Err(usage(
                     "the setting key is for endpoints on loopback: elsewhere take the setting credential, and \
                      switch the keys of the account off",
                 ));
             }
-            None => CredentialKind::DeveloperTools,
+            None => CredentialKind::default_at(is_loopback),
         };
         if self.client_id.is_some() && kind != CredentialKind::ManagedIdentity {
             return Err(usage("the setting client-id goes with credential managed-identity"));

@@ -1,7 +1,6 @@
 //! `cosmos-es config`: the settings as they are.
 
 use clap::{Args, ValueEnum};
-use serde::Serialize;
 
 use super::{
     CliError,
@@ -40,26 +39,22 @@ enum Action {
     Show,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct Effective(Vec<Shown>);
-
 pub(super) fn run(
     args: &ConfigArgs,
     shown: Vec<Shown>,
     out: &mut Output<'_>,
 ) -> Result<(), CliError> {
     let Action::Show = args.action;
-    args.settings.check()?;
-    let settled = args.settings.settled();
+    args.settings.settle()?;
+    let defaults = args.settings.defaults();
     let fill = |mut one: Shown| {
         if one.value.is_none() {
-            let known = settled.iter().find(|(name, _)| *name == one.name);
+            let known = defaults.iter().find(|(name, _)| *name == one.name);
             one.value = known.map(|(_, value)| value.clone());
         }
         one
     };
-    let shown = Effective(shown.into_iter().map(fill).collect());
+    let shown: Vec<Shown> = shown.into_iter().map(fill).collect();
     match out.format() {
         Format::Json => out.json(&shown),
         Format::Table => {
@@ -67,7 +62,7 @@ pub(super) fn run(
                 let value = one.value.clone().unwrap_or_else(|| "-".to_owned());
                 [one.name.clone(), value, one.source.as_str().to_owned()]
             };
-            let rows: Vec<_> = shown.0.iter().map(row).collect();
+            let rows: Vec<_> = shown.iter().map(row).collect();
             Table::new([Align::Left; 3]).write(out.writer(), &rows).map_err(CliError::Output)
         }
     }

@@ -12,7 +12,7 @@ use super::{
     args::Format,
     lag,
     output::Output,
-    settings::ProcessSettings,
+    settings::{ProcessSettings, Settled},
     target::{Account, Missing},
     worker::{figures::Figures, views},
 };
@@ -79,12 +79,8 @@ pub(super) async fn run(
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
     let clock = SystemClock::new();
-    let settings = args.settings;
     // Before a data folder is made for a service that will not be.
-    settings.check()?;
-    let options = settings.service.options()?;
-    let worker = settings.worker.worker()?;
-    let (target, store_port) = (settings.target.target()?, settings.store_port());
+    let Settled { target, store_port, options, worker } = args.settings.settle()?;
     let account = Box::pin(Account::open_at(target, Missing::Create, store_port)).await?;
     let served = Box::pin(serve(options, worker, &account, (&clock, exported), out, stop)).await;
     exported.keep();

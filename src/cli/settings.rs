@@ -27,7 +27,7 @@ use clap::{
 
 pub(in crate::cli) use self::{
     access::AccessSettings,
-    process::ProcessSettings,
+    process::{ProcessSettings, Settled},
     shown::{Shown, shown},
 };
 use self::{file::Values, known::Known, layers::Given};

@@ -155,8 +155,6 @@ impl ProcessorLag {
 /// Asks how far processors over one feed are behind. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LagReader {
-    options: StoreOptions,
-    container: String,
     leases: CosmosLeases,
     feed: Arc<CosmosFeed>,
     clock: Arc<dyn Clock>,
@@ -175,9 +173,8 @@ impl LagReader {
     ) -> Result<Self, LagError> {
         // Any name will do: the documents of others are read over the same connection.
         let leases = Box::pin(CosmosLeases::open(options, container, container)).await?;
-        let (options, clock) = (options.clone(), Arc::clone(&options.clock));
-        let (container, feed) = (container.to_owned(), Arc::new(feed.with_page_changes(1)));
-        Ok(Self { options, container, leases, feed, clock })
+        let (feed, clock) = (Arc::new(feed.with_page_changes(1)), Arc::clone(&options.clock));
+        Ok(Self { leases, feed, clock })
     }
 
     /// How far a processor is behind; nothing where it was never started. One request for its documents, and
@@ -204,7 +201,7 @@ impl LagReader {
     ///
     /// [`LagError`].
     pub async fn processors(&self) -> Result<Vec<ProcessorLag>, LagError> {
-        let names = Box::pin(CosmosLeases::processors(&self.options, &self.container)).await?;
+        let names = Box::pin(self.leases.siblings()).await?;
         let mut found = Vec::with_capacity(names.len());
         for leases in names {
             found.extend(self.processor(leases.processor()).await?);

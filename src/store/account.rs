@@ -56,6 +56,18 @@ pub async fn check_account(options: &StoreOptions) -> Result<AccountProperties, 
 
 /// What is wrong with an account, one sentence each.
 pub fn account_problems(found: &AccountProperties) -> Vec<String> {
+    let mut problems = write_region_problems(found);
+    if !CONSISTENCY_LEVELS.contains(&found.consistency.as_str()) {
+        problems.push(format!(
+            "its default consistency is {}, which is weaker than Session",
+            found.consistency
+        ));
+    }
+    problems
+}
+
+/// What is wrong with the write regions of an account, one sentence each.
+pub fn write_region_problems(found: &AccountProperties) -> Vec<String> {
     let mut problems = Vec::new();
     let regions = found.write_regions.len();
     if found.has_multiple_write_regions || regions > 1 {
@@ -66,12 +78,6 @@ pub fn account_problems(found: &AccountProperties) -> Vec<String> {
     }
     if regions == 0 {
         problems.push("no region takes writes".to_owned());
-    }
-    if !CONSISTENCY_LEVELS.contains(&found.consistency.as_str()) {
-        problems.push(format!(
-            "its default consistency is {}, which is weaker than Session",
-            found.consistency
-        ));
     }
     problems
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::store::{
     AccountFault, AccountProperties, CONSISTENCY_LEVELS, ProvisionError, ProvisionReport,
-    StoreError, StoreErrorKind, account_problems,
+    StoreError, StoreErrorKind, write_region_problems,
 };
 
 /// From here on a clock that is wrong is spoken of: times of events come from it.
@@ -97,10 +97,7 @@ pub(super) fn denied(check: &'static str, fault: &AccountFault) -> Finding {
 /// Write regions and consistency.
 pub(super) fn of_account(account: &AccountProperties) -> [Finding; 2] {
     let is_strong = CONSISTENCY_LEVELS.contains(&account.consistency.as_str());
-    let mut regions = account.clone();
-    // What is wrong with the consistency is told by itself.
-    "Session".clone_into(&mut regions.consistency);
-    let problems = account_problems(&regions);
+    let problems = write_region_problems(account);
     let regions = account.write_regions.join(", ");
     [
         if problems.is_empty() {

@@ -8,7 +8,7 @@ use super::access::AccessSettings;
 use crate::{
     cli::{
         CliError,
-        args::{ProcessorArg, TargetArgs, usage},
+        args::{ProcessorArg, Target, TargetArgs, usage},
         serve::inside::{Kind, To, Worker, parse_to},
         worker::host::default_instance,
     },
@@ -22,20 +22,20 @@ const STORE_PORT_DEFAULT: u16 = 8081;
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct ProcessSettings {
     #[command(flatten)]
-    pub(in crate::cli) target: TargetArgs,
+    target: TargetArgs,
     /// Port of the embedded endpoint; another one is taken when it is in use, and 0 takes a free one
     /// [default: 8081]
     #[arg(long, env = "COSMOS_ES_STORE_PORT", value_name = "PORT")]
     store_port: Option<u16>,
     #[command(flatten)]
-    pub(in crate::cli) service: ServiceSettings,
+    service: ServiceSettings,
     #[command(flatten)]
-    pub(in crate::cli) worker: InsideSettings,
+    worker: InsideSettings,
 }
 
 /// How requests come in.
 #[derive(Debug, Clone, Args)]
-pub(in crate::cli) struct ServiceSettings {
+struct ServiceSettings {
     /// Address to listen on; without --access on loopback only; port 0 takes a free one
     #[arg(
         long,
@@ -50,7 +50,7 @@ pub(in crate::cli) struct ServiceSettings {
 
 /// The worker inside.
 #[derive(Debug, Clone, Args)]
-pub(in crate::cli) struct InsideSettings {
+struct InsideSettings {
     /// What the worker inside does with events: views for read models, count, a URL to post them to, or none
     /// for no worker
     #[arg(
@@ -68,32 +68,44 @@ pub(in crate::cli) struct InsideSettings {
     instance: Option<String>,
 }
 
+/// What the settings come to.
+#[derive(Debug)]
+pub(in crate::cli) struct Settled {
+    pub(in crate::cli) target: Target,
+    /// The port of the embedded endpoint.
+    pub(in crate::cli) store_port: u16,
+    /// How the service listens, and whom it answers.
+    pub(in crate::cli) options: ServiceOptions,
+    /// The worker inside, where there is one.
+    pub(in crate::cli) worker: Option<Worker>,
+}
+
 impl ProcessSettings {
-    /// Whether the settings go together, which needs no store.
+    /// Settles what the settings come to, where they go together. Files of keys are read; no store is needed.
     ///
     /// # Errors
     ///
-    /// [`CliError::Usage`], which names the settings.
-    pub(in crate::cli) fn check(&self) -> Result<(), CliError> {
-        self.target.target()?;
+    /// [`CliError::Usage`] and [`CliError::Bind`], which name the settings.
+    pub(in crate::cli) fn settle(&self) -> Result<Settled, CliError> {
+        let target = self.target.target()?;
         if self.store_port.is_some() && self.target.has_endpoint() {
             return Err(usage(
                 "the setting store-port is about the embedded store, and endpoint names an account",
             ));
         }
-        self.service.options()?;
-        self.worker.worker()?.as_ref().map(Worker::check).transpose()?;
-        Ok(())
+        let options = self.service.options()?;
+        let worker = self.worker.worker()?;
+        worker.as_ref().map(Worker::check).transpose()?;
+        Ok(Settled { target, store_port: self.store_port(), options, worker })
     }
 
-    /// The port of the embedded endpoint.
-    pub(in crate::cli) fn store_port(&self) -> u16 {
+    fn store_port(&self) -> u16 {
         self.store_port.unwrap_or(STORE_PORT_DEFAULT)
     }
 
     /// What settings are that nobody has given and that have no fixed default.
-    pub(in crate::cli) fn settled(&self) -> Vec<(&'static str, String)> {
-        let mut settled = self.target.settled();
+    pub(in crate::cli) fn defaults(&self) -> Vec<(&'static str, String)> {
+        let mut settled = self.target.defaults();
         if !self.target.has_endpoint() {
             settled.push(("store-port", self.store_port().to_string()));
         }
@@ -106,12 +118,7 @@ impl ProcessSettings {
 }
 
 impl ServiceSettings {
-    /// How the service listens.
-    ///
-    /// # Errors
-    ///
-    /// [`CliError::Usage`] and [`CliError::Bind`], which name the settings.
-    pub(in crate::cli) fn options(&self) -> Result<ServiceOptions, CliError> {
+    fn options(&self) -> Result<ServiceOptions, CliError> {
         let options = self.access.of(ServiceOptions::default().with_listen(self.listen))?;
         options.check_listen()?;
         Ok(options)
@@ -120,11 +127,7 @@ impl ServiceSettings {
 
 impl InsideSettings {
     /// The worker inside, where there is one.
-    ///
-    /// # Errors
-    ///
-    /// [`CliError::Usage`], which names the settings.
-    pub(in crate::cli) fn worker(&self) -> Result<Option<Worker>, CliError> {
+    fn worker(&self) -> Result<Option<Worker>, CliError> {
         if self.processor.is_named() && !matches!(self.worker_to, To::Receiver(_)) {
             return Err(usage(
                 "--processor goes with --worker-to count or a URL: every read model has its own",

@@ -122,21 +122,30 @@ impl CosmosLeases {
         options: &StoreOptions,
         container: &str,
     ) -> Result<Vec<Self>, StoreFault> {
-        let opened = Box::pin(open(options, container, Purpose::Leases)).await.map_err(fault)?;
+        // Any name will do: the documents of others are read over the same connection.
+        Box::pin(Self::open(options, container, container)).await?.siblings().await
+    }
+
+    /// The documents of every processor in the same container, by name, over the same connection. A query over
+    /// all partitions of the container.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreFault::Unavailable`] and [`StoreFault::Refused`].
+    pub async fn siblings(&self) -> Result<Vec<Self>, StoreFault> {
         let query = Query::from("SELECT c.processor FROM c WHERE c.id = @id");
         let query = query.with_parameter("@id", TOPOLOGY_ID);
         let query = query.map_err(|error| fault(Fault::of(&error)))?;
         let options = QueryOptions::default().with_operation_options(Purpose::Leases.options());
         let scope = FeedScope::full_container();
-        let starting = opened.query_items::<Named>(query, scope, Some(options));
+        let starting = self.container.query_items::<Named>(query, scope, Some(options));
         let items = Purpose::Leases.within(Box::pin(starting)).await.map_err(fault)?;
         let mut pages = items.into_pages();
         let mut names = BTreeSet::new();
         while let Some(page) = Purpose::Leases.next(&mut pages).await.map_err(fault)? {
             names.extend(page.into_items().into_iter().map(|named| named.processor));
         }
-        let of = |processor| Self { container: opened.clone(), processor, charge: Arc::default() };
-        Ok(names.into_iter().map(of).collect())
+        Ok(names.into_iter().map(|processor| self.of(processor)).collect())
     }
 
     /// The documents of another processor in the same container, over the same connection. Its charge is
